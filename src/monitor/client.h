@@ -200,8 +200,19 @@ struct monitor_end {
 int monitor_attach(struct monitor_client *c, const struct monitor_attach *attach,
 		   struct monitor_end *ret, struct err *err);
 
-/* Block until process @proc (0: the workload) has ended. 0; -EPIPE: monitor lost. */
-int monitor_wait(struct monitor_client *c, uint32_t proc, struct monitor_end *ret, struct err *err);
+/**
+ * monitor_wait() - Block until a process has ended
+ * @c:		connection
+ * @proc:	which process; 0: the workload
+ * @deadline_ns: monotonic; -1: wait for ever
+ * @ret:	how it ended
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0; -ETIMEDOUT at the deadline (the connection stays good, and may wait again);
+ *	   -EPIPE when the monitor was lost.
+ */
+int monitor_wait(struct monitor_client *c, uint32_t proc, int64_t deadline_ns,
+		 struct monitor_end *ret, struct err *err);
 
 /* -ESRCH once the process has ended. */
 int monitor_signal(struct monitor_client *c, uint32_t proc, int signo, struct err *err);
