@@ -11,23 +11,45 @@
 
 #define JSON_MAX_STRINGS 65536
 
-int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
+static int parse_any(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
 {
 	json_error_t why;
-	json_t *json;
 
 	if (len > JSON_MAX_BYTES)
 		return err_setk(err, ERR_USAGE, EFBIG, "%s is longer than %llu bytes", what,
 				JSON_MAX_BYTES);
-	json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-	if (!json)
+	*ret = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+	if (!*ret)
 		return err_setk(err, ERR_USAGE, EINVAL, "%s: not valid JSON: %s (line %d)", what,
 				why.text, why.line);
-	if (!json_is_object(json)) {
-		json_decref(json);
+
+	return 0;
+}
+
+int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
+{
+	auto_json *json = NULL;
+	int r = parse_any(text, len, what, &json, err);
+
+	if (r < 0)
+		return r;
+	if (!json_is_object(json))
 		return err_setk(err, ERR_USAGE, EINVAL, "%s: not a JSON object", what);
-	}
-	*ret = json;
+	*ret = take_ptr(json);
+
+	return 0;
+}
+
+int json_parse_array(const char *text, size_t len, const char *what, json_t **ret, struct err *err)
+{
+	auto_json *json = NULL;
+	int r = parse_any(text, len, what, &json, err);
+
+	if (r < 0)
+		return r;
+	if (!json_is_array(json))
+		return err_setk(err, ERR_USAGE, EINVAL, "%s: not a JSON array", what);
+	*ret = take_ptr(json);
 
 	return 0;
 }

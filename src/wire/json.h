@@ -37,6 +37,9 @@ static inline void json_decrefp_(json_t **json)
  */
 int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct err *err);
 
+/* The same for a document that is an array. */
+int json_parse_array(const char *text, size_t len, const char *what, json_t **ret, struct err *err);
+
 /* The document as one line of compact text; the caller frees it. NULL: out of memory. */
 char *json_text(const json_t *json);
 
