@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * machine.h - one virtual machine as a process: start it, freeze it, see it end
+ *
+ * What is inside is not known here: a machine boots a kernel with an initramfs and has disks,
+ * shares and one byte stream to whatever listens in the guest. Each hypervisor is one
+ * struct machine_ops. A machine dies with the process that started it.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct cgroup;
+struct machine;
+
+#define MACHINE_MEMORY_MIN_BYTES (96 * MIB) /* less boots no distribution kernel */
+#define MACHINE_CPUS_MAX 128
+
+/* A raw disk; the guest knows it by its serial number. */
+struct machine_disk {
+	int fd;
+	const char *serial;
+	bool readonly;
+};
+
+/* A directory tree served by a vhost-user file system daemon. */
+struct machine_share {
+	int sock_fd; /* connected to the daemon */
+	const char *tag;
+};
+
+/**
+ * struct machine_config - what to build; all of it is borrowed
+ * @memory_bytes: of the guest, at least MACHINE_MEMORY_MIN_BYTES
+ * @cpus:	at least 1
+ * @kernel_fd:	uncompressed ELF kernel with a PVH entry
+ * @initrd_fd:	initramfs
+ * @disks:	disks
+ * @disks_len:	their number
+ * @shares:	shares
+ * @shares_len:	their number
+ * @port_name:	name of the stream's port in the guest
+ * @stream_fd:	the machine's end of the stream, a socket
+ * @console_fd:	file that receives the kernel's messages, or -1
+ * @cgroup:	group its processes are born into, made already; or NULL
+ * @cgroup_fd:	its v2 directory, or -1
+ */
+struct machine_config {
+	uint64_t memory_bytes;
+	unsigned cpus;
+	int kernel_fd, initrd_fd;
+	const struct machine_disk *disks;
+	size_t disks_len;
+	const struct machine_share *shares;
+	size_t shares_len;
+	const char *port_name;
+	int stream_fd;
+	int console_fd;
+	const struct cgroup *cgroup;
+	int cgroup_fd;
+};
+
+/**
+ * struct machine_ops - a hypervisor
+ * @name:	for messages
+ * @probe:	can this host run it? 0, or a negative errno with a hint
+ * @start:	start a machine; the caller owns @ret
+ * @pause:	stop (true) or resume its processors; waits until it is so
+ * @free:	kill it, wait for its end, forget it; NULL allowed
+ * @pid:	process, in the caller's pid namespace
+ * @death_fd:	borrowed descriptor, readable once the process has ended
+ * @last_words:	what the process said before it ended, into @buf; "" when nothing
+ * @describe:	one word for people; borrowed
+ */
+struct machine_ops {
+	const char *name;
+	int (*probe)(struct err *err);
+	int (*start)(const struct machine_config *config, struct machine **ret, struct err *err);
+	int (*pause)(struct machine *m, bool paused, struct err *err);
+	void (*free)(struct machine *m);
+	pid_t (*pid)(const struct machine *m);
+	int (*death_fd)(const struct machine *m);
+	void (*last_words)(struct machine *m, char *buf, size_t buf_bytes);
+	const char *(*describe)(const struct machine *m);
+};
+
+/* QEMU: on KVM where that can run an unmodified kernel, else with its own translator. */
+extern const struct machine_ops machine_qemu_ops;
+
+#endif

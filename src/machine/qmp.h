@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * qmp.h - QEMU's control protocol: one command at a time over a socket
+ */
+#ifndef MACHINE_QMP_H
+#define MACHINE_QMP_H
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+/* A connection; @fd is owned by it. */
+struct qmp {
+	int fd;
+	bool greeted;
+	struct strbuf in;
+};
+
+#define QMP_LINE_MAX_BYTES (64 * KIB)
+
+/* Take up the socket @fd (given). */
+void qmp_init(struct qmp *qmp, int fd);
+void qmp_done(struct qmp *qmp);
+
+/**
+ * qmp_command() - Execute a command without arguments and wait for its answer
+ * @qmp:	connection
+ * @name:	command
+ * @err:	what QEMU said; may be NULL
+ *
+ * QEMU may be in the hands of its guest: its answers are bounded in size and time, and only
+ * whether it agreed is used.
+ *
+ * Return: 0, -ETIMEDOUT, or another negative errno.
+ */
+int qmp_command(struct qmp *qmp, const char *name, struct err *err);
+
+#endif
