@@ -171,9 +171,15 @@ static int follow_child(int sync_fd, pid_t pid, struct err *err)
 
 static int attach(int root_fd, const struct ready *mount, struct err *err)
 {
-	const char *name = mount->target + 1;
+	const char *name = mount->target + 1, *slash = strchr(name, '/');
 	auto_close int fd = -1;
+	char parent[64];
 
+	if (slash) {
+		(void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name), name);
+		if (mkdirat(root_fd, parent, 0755) < 0)
+			return err_sys(err, "make '/%s'", parent);
+	}
 	if (mount->fd < 0)
 		return symlinkat(mount->link, root_fd, name) < 0
 			       ? err_sys(err, "link '%s'", mount->target)

@@ -21,7 +21,7 @@ struct cgroup;
 
 /**
  * struct jail_mount - a directory or file of the host that the program sees
- * @target:	absolute, one component: "/share"
+ * @target:	absolute, one component, or two of which the first is then made: "/share/file"
  * @source:	trusted host path, or NULL: @fd
  * @fd:		of the directory or file
  * @attrs:	MOUNT_ATTR_* to set; what the source forbids stays forbidden

@@ -72,6 +72,7 @@ struct machine_config {
  * @probe:	can this host run it? 0, or a negative errno with a hint
  * @start:	start a machine; the caller owns @ret
  * @pause:	stop (true) or resume its processors; waits until it is so
+ * @kill:	end it at once; @death_fd tells when
  * @free:	kill it, wait for its end, forget it; NULL allowed
  * @pid:	process, in the caller's pid namespace
  * @death_fd:	borrowed descriptor, readable once the process has ended
@@ -83,6 +84,7 @@ struct machine_ops {
 	int (*probe)(struct err *err);
 	int (*start)(const struct machine_config *config, struct machine **ret, struct err *err);
 	int (*pause)(struct machine *m, bool paused, struct err *err);
+	void (*kill)(struct machine *m);
 	void (*free)(struct machine *m);
 	pid_t (*pid)(const struct machine *m);
 	int (*death_fd)(const struct machine *m);

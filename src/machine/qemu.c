@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@
 #include "base/strv.h"
 #include "linux/caps.h"
 #include "linux/mounts.h"
+#include "linux/ns.h"
 #include "machine/jail.h"
 #include "machine/kvm.h"
 #include "machine/qmp.h"
@@ -282,6 +284,11 @@ static int qemu_probe(struct err *err)
 	return r;
 }
 
+static void qemu_kill(struct machine *m)
+{
+	(void)ns_signal(m->child.pidfd, SIGKILL);
+}
+
 static void qemu_free(struct machine *m)
 {
 	if (!m)
@@ -351,6 +358,7 @@ const struct machine_ops machine_qemu_ops = {
 	.probe = qemu_probe,
 	.start = qemu_start,
 	.pause = qemu_pause,
+	.kill = qemu_kill,
 	.free = qemu_free,
 	.pid = qemu_pid,
 	.death_fd = qemu_death_fd,
