@@ -13,6 +13,7 @@ static const char *const NAMES[FEATURE_COUNT] = {
 	[FEATURE_CLONE_CGROUP] = "clone-cgroup",
 	[FEATURE_CGROUP_KILL] = "cgroup-kill",
 	[FEATURE_DETACHED_COPY] = "detached-copy",
+	[FEATURE_EROFS_FILE] = "erofs-file",
 };
 
 bool feature_wanted(enum feature feature)

@@ -15,6 +15,7 @@ enum feature {
 	FEATURE_CLONE_CGROUP,  /* "clone-cgroup": clone3() into a cgroup (v2) */
 	FEATURE_CGROUP_KILL,   /* "cgroup-kill": cgroup.kill (5.14, v2) */
 	FEATURE_DETACHED_COPY, /* "detached-copy": copies of detached mounts (6.15) */
+	FEATURE_EROFS_FILE,    /* "erofs-file": EROFS on a file without a loop device (6.12) */
 	FEATURE_COUNT
 };
 

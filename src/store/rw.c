@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rw.c - writable layers: one directory for each container
+ *
+ * The row of the container exists before its directory and goes after it, so that a directory
+ * without a row is always garbage.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/failpoint.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "spec/sandbox.h"
+#include "store/internal.h"
+
+static int check_id(const char *id, struct err *err)
+{
+	if (strlen(id) != SPEC_ID_HEX || strspn(id, "0123456789abcdef") != SPEC_ID_HEX)
+		return err_setk(err, ERR_USAGE, EINVAL, "'%.80s' is not a container id", id);
+
+	return 0;
+}
+
+/* The directory of all writable layers, or -ENOENT. */
+static int open_all(struct store *s, struct err *err)
+{
+	int fd = openat(s->root_fd, "rw", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "open '%s/rw'", s->root) : fd;
+}
+
+int store_rw_open(struct store *s, const char *id, struct err *err)
+{
+	auto_close int all_fd = -1;
+	int fd, r = check_id(id, err);
+
+	if (r < 0)
+		return r;
+	all_fd = openat(s->root_fd, "rw", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (all_fd < 0 && errno == ENOENT && mkdirat(s->root_fd, "rw", 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "make '%s/rw'", s->root);
+	if (all_fd < 0)
+		all_fd = openat(s->root_fd, "rw", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (all_fd < 0)
+		return err_sys(err, "open '%s/rw'", s->root);
+	if (mkdirat(all_fd, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "make writable layer %.12s", id);
+	failpoint("rw-made");
+	fd = openat(all_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "open writable layer %.12s", id) : fd;
+}
+
+int store_rw_remove(struct store *s, const char *id, struct err *err)
+{
+	auto_close int all_fd = -1;
+	int r = check_id(id, err);
+
+	if (r < 0)
+		return r;
+	all_fd = open_all(s, err);
+	if (all_fd < 0)
+		return all_fd == -ENOENT ? 0 : all_fd;
+	r = path_rmtree(all_fd, id, err);
+	failpoint("rw-removed");
+
+	return err_wrap(err, r, "remove writable layer %.12s", id);
+}
+
+int store_rw_usage(struct store *s, const char *id, uint64_t *ret_bytes, struct err *err)
+{
+	auto_close int all_fd = -1;
+	int r = check_id(id, err);
+
+	if (r < 0)
+		return r;
+	all_fd = open_all(s, err);
+	if (all_fd == -ENOENT) {
+		*ret_bytes = 0;
+		return 0;
+	}
+
+	return all_fd < 0 ? all_fd : du_bytes(all_fd, id, ret_bytes, err);
+}

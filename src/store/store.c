@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store.c - opening and closing, and the durable steps the other files are made of
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "store/internal.h"
+#include "store/reclaim.h"
+
+/* Users of workloads pass through the root on their way to volumes; nobody lists it. */
+#define ROOT_MODE 0711
+#define SCANNED "scanned" /* below the run root: files were compared with rows since boot */
+
+static int open_dir(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != ENOENT)
+		return err_sys(err, "open '%s'", path);
+
+	return path_mkdirs(path, ROOT_MODE, err);
+}
+
+/* What crashed processes left; at the first time after a boot also what a power cut left. */
+static int recover(struct store *s, struct err *err)
+{
+	int fd, r = reclaim_all(s, NULL, err);
+
+	if (r < 0 || faccessat(s->run_fd, SCANNED, F_OK, 0) == 0)
+		return r;
+	r = reclaim_scan(s, true, NULL, NULL, err);
+	if (r < 0)
+		return r;
+	fd = openat(s->run_fd, SCANNED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, "create '%s/" SCANNED "'", s->run_root);
+	fd_close(fd);
+
+	return 0;
+}
+
+int store_open(const char *root, const char *run_root, unsigned flags, struct store **ret,
+	       struct err *err)
+{
+	struct store *s = mem_calloc(1, sizeof(*s));
+	auto_free char *db_path = NULL;
+	int r;
+
+	*s = (struct store){
+		.root = mem_strdup(root),
+		.run_root = mem_strdup(run_root),
+		.root_fd = -1,
+		.run_fd = -1,
+		.lock_fd = -1,
+	};
+	r = s->root_fd = open_dir(root, err);
+	if (r >= 0)
+		r = s->run_fd = open_dir(run_root, err);
+	if (r >= 0) {
+		db_path = mem_printf("%s/db.sqlite", root);
+		r = db_open(db_path, &s->db, err);
+	}
+	if (r >= 0 && (flags & STORE_WRITER))
+		r = recover(s, err);
+	if (r < 0) {
+		store_close(s);
+		return err_wrap(err, r, "open the store '%s'", root);
+	}
+	*ret = s;
+
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	db_close(s->db);
+	fd_close(s->lock_fd);
+	fd_close(s->run_fd);
+	fd_close(s->root_fd);
+	free(s->run_root);
+	free(s->root);
+	free(s);
+}
+
+const char *store_root(const struct store *s)
+{
+	return s->root;
+}
+
+const char *store_run_root(const struct store *s)
+{
+	return s->run_root;
+}
+
+int store_root_fd(const struct store *s)
+{
+	return s->root_fd;
+}
+
+int store_tmpfile(struct store *s, const char *dir, struct err *err)
+{
+	int fd;
+
+	if (mkdirat(s->root_fd, dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "make directory '%s/%s'", s->root, dir);
+	fd = openat(s->root_fd, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_sys(err, "create a file in '%s/%s'", s->root, dir) : fd;
+}
+
+/* Make the directories above @path, durably; descriptor of the one that holds it. */
+static int open_parent(struct store *s, const char *path, struct err *err)
+{
+	auto_close int dir_fd = openat(s->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct slice rest = slice_of(path), part;
+
+	if (dir_fd < 0)
+		return err_sys(err, "open '%s'", s->root);
+	while (slice_next(&rest, '/', &part) && rest.at) {
+		char name[NAME_MAX + 1];
+		int next, made;
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)part.len, part.at);
+		made = mkdirat(dir_fd, name, 0700) == 0;
+		if (!made && errno != EEXIST)
+			return err_sys(err, "make a directory of '%s'", path);
+		if (made && fsync(dir_fd) < 0)
+			return err_sys(err, "sync a directory of '%s'", path);
+		next = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (next < 0)
+			return err_sys(err, "open a directory of '%s'", path);
+		fd_close(dir_fd);
+		dir_fd = next;
+	}
+
+	return take_fd(dir_fd);
+}
+
+int store_link(struct store *s, int fd, const char *path, struct err *err)
+{
+	auto_close int dir_fd = open_parent(s, path, err);
+	char from[64];
+
+	if (dir_fd < 0)
+		return dir_fd;
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, from, s->root_fd, path, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+		return err_sys(err, "link '%s'", path);
+	if (fsync(dir_fd) < 0)
+		return err_sys(err, "sync the directory of '%s'", path);
+
+	return 0;
+}
+
+int store_unlink(struct store *s, const char *path, struct err *err)
+{
+	if (unlinkat(s->root_fd, path, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove '%s'", path);
+
+	return 0;
+}
