@@ -3,7 +3,7 @@
  * client.h - how the engine reaches a workload: start its monitor, ask it, read what it left
  *
  * A workload's run directory (<run-root>/<id>, mode 0700) holds, written by the monitor only:
- *	lock	flock(LOCK_EX) held for as long as the monitor lives: the one proof of life
+ *	lock	locked for as long as the monitor lives: the one proof of life (state.h)
  *	ctl	its socket
  *	state	what it is doing, JSON, replaced whole (monitor_read_state())
  *	exit	the exit record, JSON, replaced whole; once it exists the workload has ended

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_monitor.c - a monitor as its clients see it, with plain processes as the workload
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/strbuf.h"
+#include "monitor/client.h"
+
+#include "check.h"
+
+/* One workload with a run directory of its own. */
+struct fixture {
+	char dir[64], log_path[96], reaped_path[96], reap_command[128];
+	struct spec_sandbox spec;
+	char *reap_args[4];
+	struct monitor_start start;
+	struct monitor_client *client;
+	struct err err;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/hull-test-monitor-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	(void)snprintf(f->log_path, sizeof(f->log_path), "%s/log", f->dir);
+	(void)snprintf(f->reaped_path, sizeof(f->reaped_path), "%s/reaped", f->dir);
+	(void)snprintf(f->reap_command, sizeof(f->reap_command), "echo done > %s", f->reaped_path);
+	f->reap_args[0] = strdup("/bin/sh");
+	f->reap_args[1] = strdup("-c");
+	f->reap_args[2] = f->reap_command;
+	f->spec.id = strdup("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+	f->spec.hostname = strdup("double");
+	f->spec.process.cwd = strdup("/");
+	f->spec.process.user = strdup("");
+	f->start = (struct monitor_start){
+		.level = "container",
+		.run_dir = f->dir,
+		.spec = &f->spec,
+		.rw_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.log = { .path = f->log_path, .max_files = 3 },
+		.cache_dir = "/nonexistent",
+		.reap_args = f->reap_args,
+		.claim_reap = true,
+	};
+	*state = f;
+
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	monitor_client_free(f->client);
+	fd_close(f->start.rw_fd);
+	free(f->reap_args[0]);
+	free(f->reap_args[1]);
+	spec_sandbox_done(&f->spec);
+	(void)path_rmtree(AT_FDCWD, f->dir, NULL);
+	free(f);
+
+	return 0;
+}
+
+static void set_command(struct spec_process *process, const char *script)
+{
+	assert_int_equal(strv_add(&process->args, "/bin/sh"), 0);
+	assert_int_equal(strv_add(&process->args, "-c"), 0);
+	assert_int_equal(strv_add(&process->args, script), 0);
+}
+
+static void start(struct fixture *f, const char *script)
+{
+	char text[1024];
+	int r;
+
+	set_command(&f->spec.process, script);
+	r = monitor_start(&f->start, -1, &f->client, &f->err);
+	if (r < 0)
+		print_error("start: %s\n", err_text(&f->err, text, sizeof(text)));
+	assert_int_equal(r, 0);
+}
+
+static enum monitor_phase phase(struct fixture *f)
+{
+	struct monitor_state state;
+
+	assert_int_equal(monitor_read_state(f->dir, &state, NULL), 0);
+
+	return state.phase;
+}
+
+/* Wait until the monitor is in @wanted: it changes by itself, never back. */
+static void await_phase(struct fixture *f, enum monitor_phase wanted)
+{
+	int64_t deadline_ns = clock_now_ns() + 20 * NS_PER_SEC;
+
+	while (phase(f) != wanted) {
+		assert_true(clock_now_ns() < deadline_ns);
+		usleep(2000);
+	}
+}
+
+static void await_file(const char *path)
+{
+	int64_t deadline_ns = clock_now_ns() + 20 * NS_PER_SEC;
+
+	while (access(path, F_OK) < 0) {
+		assert_true(clock_now_ns() < deadline_ns);
+		usleep(2000);
+	}
+}
+
+/* Attach with pipes or files in place of our stdio; the output is returned in a temporary file. */
+static struct monitor_end attach(struct fixture *f, uint32_t proc, bool begin, const char *input,
+				 char *out, size_t out_bytes)
+{
+	char path[96];
+	int in[2];
+	struct monitor_attach how = {
+		.proc = proc,
+		.stdin_fd = -1,
+		.stderr_fd = -1,
+		.raw_fd = -1,
+		.begin = begin,
+	};
+	struct monitor_end end = { .exit_status = -1 };
+	char text[1024];
+	ssize_t n;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/out", f->dir);
+	how.stdout_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (input) {
+		assert_int_equal(pipe(in), 0);
+		assert_int_equal(fd_write_all(in[1], input, strlen(input)), 0);
+		close(in[1]);
+		how.stdin_fd = in[0];
+	}
+	r = monitor_attach(f->client, &how, &end, &f->err);
+	if (r < 0)
+		print_error("attach: %s\n", err_text(&f->err, text, sizeof(text)));
+	assert_int_equal(r, 0);
+	if (input)
+		close(in[0]);
+	n = pread(how.stdout_fd, out, out_bytes - 1, 0);
+	assert_true(n >= 0);
+	out[n] = '\0';
+	close(how.stdout_fd);
+
+	return end;
+}
+
+static void test_run(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_state s;
+	struct monitor_end end;
+	char out[256];
+
+	start(f, "echo hello; exit 3");
+	assert_int_equal(phase(f), MONITOR_CREATED);
+	end = attach(f, 0, true, NULL, out, sizeof(out));
+	assert_string_equal(out, "hello\n");
+	assert_int_equal(end.exit_status, 3);
+	assert_true(end.reap_is_ours);
+	assert_false(end.oom);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_int_equal(s.phase, MONITOR_EXITED);
+	assert_int_equal(s.exit_status, 3);
+	assert_string_equal(s.machine, "double");
+	assert_true(s.started_wall_ns > 0 && s.finished_wall_ns >= s.started_wall_ns);
+	assert_int_equal(access(f->reaped_path, F_OK), -1);
+}
+
+static void test_stdin(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_end end;
+	char out[256];
+
+	f->start.open_stdin = f->start.stdin_once = true;
+	start(f, "cat; echo end");
+	end = attach(f, 0, true, "one\ntwo\n", out, sizeof(out));
+	assert_string_equal(out, "one\ntwo\nend\n");
+	assert_int_equal(end.exit_status, 0);
+}
+
+/* The starter leaves: the workload goes on, and the monitor does the reaping. */
+static void test_detached(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_end end;
+
+	start(f, "trap 'exit 9' TERM; while :; do sleep 0.01; done");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	monitor_client_free(f->client);
+	f->client = NULL;
+	assert_int_equal(phase(f), MONITOR_RUNNING);
+	assert_int_equal(monitor_connect(f->dir, &f->client, &f->err), 0);
+	assert_int_equal(monitor_wait(f->client, 0, clock_now_ns() + 50 * NS_PER_MS, &end, &f->err),
+			 -ETIMEDOUT);
+	assert_int_equal(monitor_signal(f->client, 0, SIGTERM, &f->err), 0);
+	assert_int_equal(monitor_wait(f->client, 0, -1, &end, &f->err), 0);
+	assert_int_equal(end.exit_status, 9);
+	assert_false(end.reap_is_ours);
+	await_file(f->reaped_path);
+}
+
+/* A starter that claimed the reaping may ask for the end long after it. */
+static void test_late_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_end end;
+
+	start(f, "kill -9 $$");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+	assert_int_equal(monitor_wait(f->client, 0, -1, &end, &f->err), 0);
+	assert_int_equal(end.exit_status, 137);
+	assert_true(end.reap_is_ours);
+	assert_int_equal(access(f->reaped_path, F_OK), -1);
+}
+
+static void test_no_command(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(strv_add(&f->spec.process.args, "/nonexistent/command"), 0);
+	assert_int_equal(monitor_start(&f->start, -1, &f->client, &f->err), 0);
+	assert_int_equal(monitor_begin(f->client, &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NO_COMMAND);
+	assert_int_equal(err_exit_status(&f->err), 127);
+	await_phase(f, MONITOR_EXITED);
+}
+
+static void test_create_fails(void **state)
+{
+	struct fixture *f = *state;
+
+	free(f->spec.hostname);
+	f->spec.hostname = strdup("create-fails");
+	set_command(&f->spec.process, "exit 0");
+	assert_int_equal(monitor_start(&f->start, -1, &f->client, &f->err), -EOPNOTSUPP);
+	assert_int_equal(f->err.kind, ERR_UNSUPPORTED);
+	assert_string_equal(f->err.hint, "get the thing");
+	assert_int_equal(phase(f), MONITOR_ABSENT);
+	assert_int_equal(access(f->reaped_path, F_OK), -1);
+}
+
+static void test_cancel(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2];
+
+	free(f->spec.hostname);
+	f->spec.hostname = strdup("create-hangs");
+	set_command(&f->spec.process, "exit 0");
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_int_equal(monitor_start(&f->start, ends[0], &f->client, &f->err), -ECANCELED);
+	assert_int_equal(phase(f), MONITOR_ABSENT);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A starter that dies between create and begin leaves nothing. */
+static void test_starter_dies(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "exit 0");
+	monitor_client_free(f->client);
+	f->client = NULL;
+	await_phase(f, MONITOR_ABSENT);
+	await_file(f->reaped_path);
+}
+
+static void test_discard(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "exit 0");
+	assert_int_equal(monitor_discard(f->client, &f->err), 0);
+	assert_int_equal(phase(f), MONITOR_ABSENT);
+	assert_int_equal(access(f->reaped_path, F_OK), -1);
+}
+
+static void test_start_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_client *second = NULL;
+
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_start(&f->start, -1, &second, &f->err), -EBUSY);
+	assert_int_equal(f->err.kind, ERR_CONFLICT);
+	assert_int_equal(phase(f), MONITOR_RUNNING);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+}
+
+static void test_exec(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(spec_process) process = { 0 };
+	struct monitor_client *other = NULL;
+	struct monitor_end end;
+	uint32_t proc = 0;
+	char out[256];
+
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	process.cwd = strdup("/");
+	process.user = strdup("");
+	set_command(&process, "echo a; cat; echo b; (sleep 100 &); exit 4");
+	assert_int_equal(monitor_exec(f->client, &process, true, false, &proc, &f->err), 0);
+	assert_int_not_equal(proc, 0);
+	end = attach(f, proc, false, "input\n", out, sizeof(out));
+	assert_string_equal(out, "a\ninput\nb\n");
+	assert_int_equal(end.exit_status, 4);
+	assert_false(end.reap_is_ours);
+
+	/* A command that is not there, and then the connection is still good. */
+	free(process.args.items[0]);
+	process.args.items[0] = strdup("/nonexistent");
+	assert_int_equal(monitor_exec(f->client, &process, true, false, &proc, &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NO_COMMAND);
+
+	/* Output of one that has ended before its client attaches is not lost. */
+	strv_done(&process.args);
+	process.args = (struct strv){ 0 };
+	set_command(&process, "echo early");
+	assert_int_equal(monitor_connect(f->dir, &other, &f->err), 0);
+	assert_int_equal(monitor_exec(f->client, &process, false, false, &proc, &f->err), 0);
+	usleep(50000);
+	end = attach(f, proc, false, NULL, out, sizeof(out));
+	assert_string_equal(out, "early\n");
+	assert_int_equal(monitor_signal(other, 0, SIGKILL, &f->err), 0);
+	assert_int_equal(monitor_wait(other, 0, -1, &end, &f->err), 0);
+	assert_int_equal(end.exit_status, 137);
+	monitor_client_free(other);
+}
+
+static void test_tool(void **state)
+{
+	struct fixture *f = *state;
+	char path[] = "/some/path", absent[] = "/absent", text[64] = "";
+	struct spec_tool tool = { .kind = SPEC_TOOL_TAR_OUT, .path = path };
+	int out[2];
+
+	f->spec.service = true;
+	start(f, "unused");
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(monitor_tool(f->client, &tool, -1, out[1], &f->err), 0);
+	assert_true(read(out[0], text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "tool 0 /some/path\n");
+	tool.path = absent;
+	assert_int_equal(monitor_tool(f->client, &tool, -1, out[1], &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
+	close(out[0]);
+	close(out[1]);
+	assert_int_equal(monitor_discard(f->client, &f->err), 0);
+}
+
+static void test_requests(void **state)
+{
+	struct fixture *f = *state;
+	struct spec_resources limits = { .memory_bytes = 1 << 20 };
+	struct spec_stats stats = { 0 };
+
+	start(f, "sleep 100");
+	assert_int_equal(monitor_pause(f->client, true, &f->err), -ESRCH);
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_begin(f->client, &f->err), -EBUSY);
+	assert_int_equal(monitor_pause(f->client, true, &f->err), 0);
+	assert_int_equal(phase(f), MONITOR_PAUSED);
+	assert_int_equal(monitor_pause(f->client, true, &f->err), -EALREADY);
+	assert_int_equal(monitor_pause(f->client, false, &f->err), 0);
+	assert_int_equal(phase(f), MONITOR_RUNNING);
+	assert_int_equal(monitor_stats(f->client, &stats, &f->err), 0);
+	assert_int_equal(stats.cpu_ns, 42);
+	assert_int_equal(stats.pids, -1);
+	assert_int_equal(monitor_update(f->client, &limits, &f->err), 0);
+	limits.pids_limit = 5;
+	assert_int_equal(monitor_update(f->client, &limits, &f->err), -ENOTSUP);
+	assert_int_equal(f->err.kind, ERR_UNSUPPORTED);
+	assert_int_equal(monitor_signal(f->client, 77, SIGTERM, &f->err), -ESRCH);
+	assert_int_equal(monitor_discard(f->client, &f->err), -EBUSY);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+}
+
+static void test_probe(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(monitor_probe("container", &f->err), 0);
+	assert_int_equal(monitor_probe("unknown", &f->err), -EINVAL);
+	assert_int_equal(f->err.kind, ERR_USAGE);
+}
+
+/* SIGTERM to the monitor ends the workload in good order. */
+static void test_sigterm(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_state s;
+
+	start(f, "trap '' TERM; sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	monitor_client_free(f->client);
+	f->client = NULL;
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_int_equal(kill(s.monitor_pid, SIGTERM), 0);
+	await_file(f->reaped_path);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_int_equal(s.phase, MONITOR_EXITED);
+	assert_int_equal(s.exit_status, 137);
+}
+
+/* SIGKILL to the monitor: the workload goes with it, and its directory tells. */
+static void test_sigkill(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_end end;
+	struct monitor_state s;
+	pid_t init_pid;
+
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	init_pid = s.init_pid;
+	assert_true(init_pid > 0);
+	assert_int_equal(kill(s.monitor_pid, SIGKILL), 0);
+	assert_int_equal(monitor_wait(f->client, 0, -1, &end, &f->err), -EPIPE);
+	await_phase(f, MONITOR_LOST);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_string_equal(s.error, "monitor lost");
+	assert_int_equal(s.exit_status, 137);
+	while (kill(init_pid, 0) == 0)
+		usleep(1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_run),		TEST(test_stdin),	 TEST(test_detached),
+		TEST(test_late_wait),	TEST(test_no_command),	 TEST(test_create_fails),
+		TEST(test_cancel),	TEST(test_starter_dies), TEST(test_discard),
+		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
+		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
+		TEST(test_sigkill),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
