@@ -24,9 +24,11 @@
 
 static int mount_source(const char *source, bool directio, struct err *err)
 {
-	const struct mount_opt opts[] = { { "source", source }, { "directio", NULL } };
+	const struct mount_opt opts[] = { { "source", source },
+					  { "ro", NULL },
+					  { "directio", NULL } };
 
-	return mount_new("erofs", opts, directio ? 2 : 1, ATTRS, err);
+	return mount_new("erofs", opts, directio ? 3 : 2, ATTRS, err);
 }
 
 /* A read-only loop device of @path that is released with its last user. */

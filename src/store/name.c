@@ -54,6 +54,8 @@ static bool component_valid(struct slice part)
 
 static bool host_valid(struct slice host)
 {
+	if (host.len == 0 || (!is_word(host.at[0]) && host.at[0] != '['))
+		return false;
 	for (size_t i = 0; i < host.len; i++) {
 		char c = host.at[i];
 
@@ -61,7 +63,7 @@ static bool host_valid(struct slice host)
 			return false;
 	}
 
-	return host.len > 0;
+	return true;
 }
 
 /* The first component is a host when it looks like one, as for every client of registries. */
