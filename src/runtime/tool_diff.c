@@ -102,11 +102,11 @@ static int tell(struct diff *d, char kind, const char *path, struct err *err)
 	return r;
 }
 
-static bool is_marked(int fd, const char *name)
+static bool is_opaque(int dir_fd)
 {
 	char value;
 
-	return fgetxattr(fd, name, &value, 1) == 1 && value == 'y';
+	return fgetxattr(dir_fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
 /* A mark without a value counts: only its presence is tested by the kernel. */
@@ -140,35 +140,12 @@ static bool is_changed(const struct stat *now, const struct stat *was)
 	       !same_time(&now->st_mtim, &was->st_mtim);
 }
 
-/* Names of @peer_fd that an opaque directory lacks are gone. */
-static int tell_hidden(struct diff *d, int dir_fd, int peer_fd, struct err *err)
-{
-	auto_done(tool_walk) below = TOOL_WALK_INIT;
-	int r = tool_walk_enter(&below, fcntl(peer_fd, F_DUPFD_CLOEXEC, 0), -1, err);
-	const char *name;
-
-	if (r < 0)
-		return r;
-	while ((r = tool_walk_next(&below, &name, err)) > 0) {
-		auto_done(strbuf) path = STRBUF_INIT(2 * TOOL_WALK_MAX_PATH);
-		struct stat st;
-
-		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			continue;
-		strbuf_addf(&path, "%s/%s", strbuf_get(&d->walk.path), name);
-		r = tell(d, 'D', strbuf_get(&path), err);
-		if (r < 0)
-			return r;
-	}
-
-	return r;
-}
-
 /* Go into the directory at hand; @in_layers tells whether it was one before. */
 static int enter(struct diff *d, const char *name, bool in_layers, struct err *err)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	auto_close int dir_fd = openat(d->walk.dir_fd, name, flags), peer_fd = -1;
+	unsigned walk_flags = 0;
 
 	if (dir_fd < 0)
 		return err_sys(err, "open '%s'", strbuf_get(&d->walk.path));
@@ -177,29 +154,22 @@ static int enter(struct diff *d, const char *name, bool in_layers, struct err *e
 		if (peer_fd < 0)
 			return err_sys(err, "open '%s'", strbuf_get(&d->walk.path));
 	}
-	if (in_layers && is_marked(dir_fd, "trusted.overlay.opaque")) {
-		int r = tell_hidden(d, dir_fd, peer_fd, err);
+	if (in_layers && is_opaque(dir_fd))
+		walk_flags = TOOL_WALK_UNION;
 
-		if (r < 0)
-			return r;
-	}
-
-	return tool_walk_enter(&d->walk, take_fd(dir_fd), take_fd(peer_fd), err);
+	return tool_walk_enter(&d->walk, take_fd(dir_fd), take_fd(peer_fd), walk_flags, err);
 }
 
 static int compare(struct diff *d, const char *name, struct err *err)
 {
 	const char *path = strbuf_get(&d->walk.path);
 	struct stat now, was;
-	bool existed;
+	bool exists = fstatat(d->walk.dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0;
+	bool existed = tool_walk_has_peer(&d->walk) &&
+		       fstatat(d->walk.peer_fd, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
 	int r = 0;
 
-	if (fstatat(d->walk.dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "look at '%s'", path);
-	existed = tool_walk_has_peer(&d->walk) &&
-		  fstatat(d->walk.peer_fd, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
-
-	if (is_whiteout(d->walk.dir_fd, name, &now))
+	if (!exists || is_whiteout(d->walk.dir_fd, name, &now))
 		return existed ? tell(d, 'D', path, err) : 0;
 	if (!existed)
 		r = tell(d, 'A', path, err);
@@ -221,7 +191,7 @@ int tool_diff(int upper_fd, int lower_fd, int out_fd, struct err *err)
 	};
 	const char *name;
 	int r = tool_walk_enter(&d.walk, fcntl(upper_fd, F_DUPFD_CLOEXEC, 0),
-				fcntl(lower_fd, F_DUPFD_CLOEXEC, 0), err);
+				fcntl(lower_fd, F_DUPFD_CLOEXEC, 0), 0, err);
 
 	if (r == 0)
 		while ((r = tool_walk_next(&d.walk, &name, err)) > 0) {

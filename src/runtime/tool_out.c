@@ -340,14 +340,14 @@ static int visit(struct out *out, struct tool_walk *w, const char *name, struct 
 	if (m.st.st_dev != tool_walk_dev(w) && is_virtual(fd))
 		return 0;
 
-	return tool_walk_enter(w, take_fd(fd), -1, err);
+	return tool_walk_enter(w, take_fd(fd), -1, 0, err);
 }
 
 static int write_tree(struct out *out, int dir_fd, struct err *err)
 {
 	auto_done(tool_walk) walk = TOOL_WALK_INIT;
 	const char *name;
-	int r = tool_walk_enter(&walk, dir_fd, -1, err);
+	int r = tool_walk_enter(&walk, dir_fd, -1, 0, err);
 
 	if (r < 0)
 		return r;

@@ -84,10 +84,25 @@ static int read_names(struct tool_walk *w, int dir_fd, struct tool_level *level,
 	if (r == 0 && errno)
 		r = err_sys(err, "list a directory");
 	closedir(dir);
-	if (r == 0 && level->names.len > 1)
-		qsort(level->names.items, level->names.len, sizeof(char *), compare_names);
 
 	return r;
+}
+
+static void sort_names(struct strv *names)
+{
+	size_t kept = 0;
+
+	if (names->len < 2)
+		return;
+	qsort(names->items, names->len, sizeof(char *), compare_names);
+	for (size_t i = 1; i < names->len; i++) {
+		if (strcmp(names->items[i], names->items[kept]) == 0)
+			free(names->items[i]);
+		else
+			names->items[++kept] = names->items[i];
+	}
+	names->len = kept + 1;
+	names->items[names->len] = NULL;
 }
 
 static int push(struct tool_walk *w, const struct tool_level *level)
@@ -107,7 +122,7 @@ static int push(struct tool_walk *w, const struct tool_level *level)
 	return 0;
 }
 
-int tool_walk_enter(struct tool_walk *w, int dir_fd, int peer_fd, struct err *err)
+int tool_walk_enter(struct tool_walk *w, int dir_fd, int peer_fd, unsigned flags, struct err *err)
 {
 	auto_close int own_fd = dir_fd, other_fd = peer_fd;
 	struct tool_level level = { .path_len = w->path.len };
@@ -117,12 +132,15 @@ int tool_walk_enter(struct tool_walk *w, int dir_fd, int peer_fd, struct err *er
 		r = identify(other_fd, &level.peer, err);
 	if (r == 0)
 		r = read_names(w, own_fd, &level, err);
+	if (r == 0 && (flags & TOOL_WALK_UNION))
+		r = read_names(w, other_fd, &level, err);
 	if (r == 0 && push(w, &level) < 0)
 		r = err_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		level_done(&level);
 		return r;
 	}
+	sort_names(&w->levels[w->depth - 1].names);
 	fd_close(w->dir_fd);
 	w->dir_fd = take_fd(own_fd);
 	if (other_fd >= 0) {

@@ -48,16 +48,21 @@ struct tool_walk {
 void tool_walk_done(struct tool_walk *w);
 DEFINE_AUTO_DONE(tool_walk)
 
+enum tool_walk_flags {
+	TOOL_WALK_UNION = 1 << 0, /* visit also what only the other tree has in this directory */
+};
+
 /**
  * tool_walk_enter() - Visit the names in a directory next
  * @w:		walk
  * @dir_fd:	the directory of the current name, or where to begin; given
  * @peer_fd:	the same in the other tree, or -1; given
+ * @flags:	enum tool_walk_flags
  * @err:	filled in on failure, may be NULL
  *
  * Return: 0, -E2BIG beyond TOOL_WALK_MAX_BYTES, or a negative errno.
  */
-int tool_walk_enter(struct tool_walk *w, int dir_fd, int peer_fd, struct err *err);
+int tool_walk_enter(struct tool_walk *w, int dir_fd, int peer_fd, unsigned flags, struct err *err);
 
 /**
  * tool_walk_next() - Go to the next name
