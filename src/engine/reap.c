@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * reap.c - the end of a workload: recorded once, and everything of it removed when asked
+ *
+ * Whoever notices the end first does this: the command that waits in the foreground, the
+ * monitor's last act (hull internal reap), or the next command that looks. The lock on the run
+ * directory makes it happen once; each step may be repeated after a crash.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "engine/internal.h"
+
+int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err)
+{
+	auto_done(engine_container) c = { 0 };
+	int r = store_container_find(e->store, id, &c.row, err);
+
+	if (r == 0)
+		r = engine_complete(e, &c, err);
+	if (r < 0)
+		return r;
+	*ret = c;
+	c = (struct engine_container){ 0 };
+
+	return 0;
+}
+
+static int remove_logs(const struct engine *e, const char *id, struct err *err)
+{
+	int logs_fd = openat(store_root_fd(e->store), "logs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (logs_fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open '%s/logs'", e->root);
+	r = path_rmtree(logs_fd, id, err);
+	fd_close(logs_fd);
+
+	return r;
+}
+
+/* Once the container's row is gone, so that nobody uses them; shared by now or gone is fine. */
+static int remove_volumes(struct engine *e, const struct engine_config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->mounts_len; i++) {
+		const struct engine_mount *mount = &config->mounts[i];
+		int r;
+
+		if (!mount->anonymous || !mount->source)
+			continue;
+		r = store_volume_remove(e->store, mount->source, err);
+		if (r < 0 && r != -EBUSY && r != -ENOENT)
+			return r;
+	}
+
+	return 0;
+}
+
+int remove_locked(struct engine *e, const struct engine_container *c, int dir_fd, bool volumes,
+		  struct err *err)
+{
+	const char *id = c->row.id;
+	int r = store_rw_remove(e->store, id, err);
+
+	if (r == 0)
+		r = remove_logs(e, id, err);
+	failpoint("container-emptied");
+	if (r == 0)
+		r = store_container_remove(e->store, id, err);
+	failpoint("container-removed");
+	if (r == 0 && volumes)
+		r = remove_volumes(e, &c->config, err);
+	if (r == 0)
+		r = rundir_remove(e, id, dir_fd, err);
+
+	return r;
+}
+
+/* A start that failed leaves it as it was before, with the reason. */
+static void record_failed_start(struct store_container *row, const struct err *why)
+{
+	char text[sizeof(why->frames)];
+
+	row->exit_status = err_exit_status(why);
+	free(row->error);
+	row->error = mem_strdup(err_text(why, text, sizeof(text)));
+	row->started = row->ended = row->finished_wall_ns != 0;
+}
+
+static void record_end(struct store_container *row, const struct engine_state *state)
+{
+	row->ended = true;
+	row->exit_status = state->exit_status;
+	row->oom = state->oom;
+	row->started_wall_ns = state->started_wall_ns;
+	row->finished_wall_ns = state->finished_wall_ns ? state->finished_wall_ns : clock_wall_ns();
+	free(row->error);
+	row->error = state->error[0] ? mem_strdup(state->error) : NULL;
+}
+
+int reap_locked(struct engine *e, struct engine_container *c, int dir_fd, const struct err *why,
+		struct err *err)
+{
+	auto_free char *path = rundir_path(e, c->row.id);
+	bool recorded = c->row.ended || !c->row.started;
+	int r = recorded ? 0 : state_read(e, &c->row, &c->state, err);
+
+	if (r < 0)
+		return r;
+	if (!recorded && !c->state.needs_reap && !why)
+		return 0; /* it lives */
+	/* Without an exit record something of the workload may be left. */
+	if (!recorded && c->state.finished_wall_ns == 0)
+		r = monitor_kill_lost(path, c->row.id, err);
+	if (r < 0)
+		return r;
+	failpoint("reap-begun");
+	if (c->config.auto_remove && (c->row.started || why))
+		return remove_locked(e, c, dir_fd, true, err);
+	if (recorded)
+		return 0;
+	if (why)
+		record_failed_start(&c->row, why);
+	else
+		record_end(&c->row, &c->state);
+	r = store_container_update(e->store, &c->row, err);
+	failpoint("reap-recorded");
+	if (r == 0)
+		r = rundir_clear(dir_fd, err);
+	if (r == 0)
+		r = state_read(e, &c->row, &c->state, err);
+
+	return r;
+}
+
+int reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err)
+{
+	auto_done(engine_container) c = { 0 };
+	auto_close int dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
+	int r;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	r = engine_reload(e, id, &c, err);
+	if (r == -ENOENT) /* removed while we waited */
+		return rundir_remove(e, id, dir_fd, err);
+	if (r == 0)
+		r = reap_locked(e, &c, dir_fd, why, err);
+
+	return err_wrap(err, r, "record the end of container %.12s", id);
+}
+
+int engine_reap(struct engine *e, const char *id, struct err *err)
+{
+	auto_done(store_container) row = { 0 };
+	int r = store_container_find(e->store, id, &row, err);
+
+	if (r == -ENOENT)
+		return 0;
+
+	return r < 0 ? r : reap_ended(e, row.id, NULL, err);
+}
+
+/* Through the monitor, which then takes everything down in good order; by force otherwise. */
+static int kill_workload(struct engine *e, const struct engine_container *c, struct err *err)
+{
+	auto_ptr(monitor_client) *client = NULL;
+	auto_free char *path = rundir_path(e, c->row.id);
+	struct monitor_end end = { 0 };
+	int r = monitor_connect(path, &client, NULL);
+
+	if (r == 0)
+		r = monitor_signal(client, 0, SIGKILL, NULL);
+	if (r == 0)
+		r = monitor_wait(client, 0, clock_now_ns() + ENGINE_STOP_TIMEOUT_S * NS_PER_SEC,
+				 &end, NULL);
+
+	return monitor_kill_lost(path, c->row.id, err);
+}
+
+static int may_remove(const struct engine_container *c, unsigned flags, struct err *err)
+{
+	enum engine_status status = c->state.status;
+
+	if ((flags & ENGINE_REMOVE_FORCE) || (status != ENGINE_RUNNING && status != ENGINE_PAUSED))
+		return 0;
+	err_setk(err, ERR_CONFLICT, EBUSY,
+		 "You cannot remove a %s container %s. Stop the container before attempting "
+		 "removal or force remove",
+		 engine_status_name(status), c->row.name);
+	err_hint(err, "hull stop %s, or hull rm -f %s", c->row.name, c->row.name);
+
+	return -EBUSY;
+}
+
+int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err *err)
+{
+	auto_done(engine_container) c = { 0 };
+	auto_close int dir_fd = -1;
+	auto_free char *id = NULL;
+	int r = engine_find(e, ref, &c, err);
+
+	if (r == 0)
+		r = may_remove(&c, flags, err);
+	if (r < 0)
+		return r;
+	id = mem_strdup(c.row.id);
+	dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	engine_container_done(&c);
+	r = engine_reload(e, id, &c, err);
+	if (r == -ENOENT)
+		return rundir_remove(e, id, dir_fd, err);
+	if (r == 0)
+		r = may_remove(&c, flags, err);
+	if (r == 0 && c.row.started && !c.row.ended)
+		r = kill_workload(e, &c, err);
+	if (r == 0)
+		r = remove_locked(e, &c, dir_fd,
+				  c.config.auto_remove || (flags & ENGINE_REMOVE_VOLUMES), err);
+	if (r == 0)
+		r = store_layer_unmount_unused(e->store, err);
+
+	return err_wrap(err, r, "cannot remove container '%s'", ref);
+}
