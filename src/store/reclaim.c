@@ -194,9 +194,18 @@ static int scan_dir(struct scan *scan, const char *path,
 	return r < 0 ? err_wrap(scan->err, r, "check '%s'", path) : 0;
 }
 
+static int stray_file(struct scan *scan, int dir_fd, const char *name)
+{
+	if (scan->repair && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(scan->err, "remove '%s'", name);
+	scan_found(scan, scan->repair, "file '%s' belongs to nothing", name);
+
+	return 0;
+}
+
 /* A file that belongs to an object with a digest; @known says whether a row tells of it. */
-static int scan_digest_file(struct scan *scan, const char *kind, const char *digest,
-			    const char *known_sql, const char *file)
+static int scan_digest_file(struct scan *scan, int dir_fd, const char *file, const char *kind,
+			    const char *digest, const char *known_sql)
 {
 	struct store *s = scan->store;
 	int64_t known = 0;
@@ -212,11 +221,9 @@ static int scan_digest_file(struct scan *scan, const char *kind, const char *dig
 	r = lock_take(scan->lock_fd, kind, digest, LOCK_MODE_EXCLUSIVE);
 	if (r == -EAGAIN)
 		return 0;
-	if (r == 0 && scan->repair)
-		r = remove_files(s, kind, digest, scan->err);
-	lock_release(scan->lock_fd, kind, digest);
 	if (r == 0)
-		scan_found(scan, scan->repair, "file '%s' belongs to nothing", file);
+		r = stray_file(scan, dir_fd, file);
+	lock_release(scan->lock_fd, kind, digest);
 
 	return r;
 }
@@ -229,14 +236,10 @@ static int visit_layer(struct scan *scan, int dir_fd, const char *name)
 	(void)snprintf(digest, sizeof(digest), "sha256:%.64s", name);
 	if (suffix && suffix - name == STORE_HEX_DIGITS && digest_hex(digest) &&
 	    (strcmp(suffix, LAYER_SUFFIX) == 0 || strcmp(suffix, SKELETON_SUFFIX) == 0))
-		return scan_digest_file(scan, INTENT_LAYER, digest,
-					"SELECT EXISTS(SELECT 1 FROM layers WHERE diff_id=?)",
-					name);
-	if (scan->repair && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(scan->err, "remove '%s'", name);
-	scan_found(scan, scan->repair, "file '%s' belongs to nothing", name);
+		return scan_digest_file(scan, dir_fd, name, INTENT_LAYER, digest,
+					"SELECT EXISTS(SELECT 1 FROM layers WHERE diff_id=?)");
 
-	return 0;
+	return stray_file(scan, dir_fd, name);
 }
 
 static int visit_layer_dir(struct scan *scan, int dir_fd, const char *name)
@@ -256,16 +259,12 @@ static int visit_content(struct scan *scan, int dir_fd, const char *name)
 	if (strlen(name) == STORE_HEX_DIGITS) {
 		(void)snprintf(digest, sizeof(digest), "sha256:%.64s", name);
 		if (digest_hex(digest))
-			return scan_digest_file(scan, INTENT_CONTENT, digest,
+			return scan_digest_file(scan, dir_fd, name, INTENT_CONTENT, digest,
 						"SELECT EXISTS(SELECT 1 FROM images"
-						" WHERE id=?1 OR manifest_digest=?1)",
-						name);
+						" WHERE id=?1 OR manifest_digest=?1)");
 	}
-	if (scan->repair && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(scan->err, "remove '%s'", name);
-	scan_found(scan, scan->repair, "file '%s' belongs to nothing", name);
 
-	return 0;
+	return stray_file(scan, dir_fd, name);
 }
 
 static int visit_content_dir(struct scan *scan, int dir_fd, const char *name)

@@ -233,6 +233,21 @@ void fixture_kill_at(struct fixture *f, const char *name, void (*fn)(struct fixt
 	assert_ok(f, store_open(f->root, f->run_root, STORE_WRITER, &f->store, &f->err));
 }
 
+int fixture_shell(const char *command)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void print_finding(void *ctx, const char *what, bool mended)
 {
 	(void)ctx;

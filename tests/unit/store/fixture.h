@@ -60,6 +60,9 @@ unsigned fixture_count_files(struct fixture *f, const char *path);
  */
 void fixture_kill_at(struct fixture *f, const char *name, void (*fn)(struct fixture *f));
 
+/* Run a command with sh(1). Its exit status, or -1. */
+int fixture_shell(const char *command);
+
 /* store_check() without repair finds nothing, not even after a power cut; prints what it finds. */
 void fixture_assert_clean(struct fixture *f);
 
