@@ -117,4 +117,7 @@ extern const struct sandbox_ops sandbox_vm_ops;
 /* The backend with this @name, or NULL. */
 const struct sandbox_ops *sandbox_find(const char *name);
 
+/* Kill and remove, by cgroup, what a sandbox of any level left whose monitor was killed. */
+int sandbox_cleanup(const char *id, struct err *err);
+
 #endif

@@ -455,6 +455,23 @@ static void test_sigkill(void **state)
 		usleep(1000);
 }
 
+/* By force, as rm -f does it with one that nothing else ends: also when the monitor is stopped. */
+static void test_kill_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_state s;
+
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_int_equal(kill(s.monitor_pid, SIGSTOP), 0);
+	assert_int_equal(monitor_kill_lost(f->dir, f->spec.id, &f->err), 0);
+	assert_int_equal(phase(f), MONITOR_LOST);
+	assert_int_equal(monitor_kill_lost(f->dir, f->spec.id, &f->err), 0);
+	while (kill(s.init_pid, 0) == 0)
+		usleep(1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,7 +481,7 @@ int main(void)
 		TEST(test_cancel),	TEST(test_starter_dies), TEST(test_discard),
 		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
-		TEST(test_sigkill),
+		TEST(test_sigkill),	TEST(test_kill_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
