@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "base/rand.h"
 
 int path_mkdirs(const char *path, mode_t mode, struct err *err)
 {
@@ -89,8 +90,15 @@ int path_helper(const char *name, char *buf, size_t buf_bytes, struct err *err)
 	return -ENOENT;
 }
 
-/* Remove what is in @dir (closed at the end); directories are moved up into @attic_fd. */
-static int empty_into(int dir_fd, int attic_fd, unsigned *serial, struct err *err)
+/* Names for directories that are moved up; nobody can have put such a name in the way. */
+struct attic {
+	int fd;
+	char prefix[17];
+	unsigned serial;
+};
+
+/* Remove what is in @dir (closed at the end); directories are moved up into @attic. */
+static int empty_into(int dir_fd, struct attic *attic, struct err *err)
 {
 	DIR *dir = fdopendir(dir_fd);
 	struct dirent *entry;
@@ -102,7 +110,7 @@ static int empty_into(int dir_fd, int attic_fd, unsigned *serial, struct err *er
 		return r;
 	}
 	while (r == 0 && (errno = 0, entry = readdir(dir))) {
-		char moved[32];
+		char moved[64];
 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
@@ -120,8 +128,9 @@ static int empty_into(int dir_fd, int attic_fd, unsigned *serial, struct err *er
 			r = err_sys(err, "remove directory '%s'", entry->d_name);
 			break;
 		}
-		(void)snprintf(moved, sizeof(moved), ".hull-rm-%u", (*serial)++);
-		if (renameat(dirfd(dir), entry->d_name, attic_fd, moved) < 0)
+		(void)snprintf(moved, sizeof(moved), ".hull-rm-%s-%u", attic->prefix,
+			       attic->serial++);
+		if (renameat(dirfd(dir), entry->d_name, attic->fd, moved) < 0)
 			r = err_sys(err, "move '%s'", entry->d_name);
 	}
 	closedir(dir);
@@ -132,7 +141,7 @@ static int empty_into(int dir_fd, int attic_fd, unsigned *serial, struct err *er
 int path_rmtree(int dir_fd, const char *name, struct err *err)
 {
 	auto_close int top_fd = -1;
-	unsigned serial = 0;
+	struct attic attic = { 0 };
 	int r;
 
 	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
@@ -147,6 +156,8 @@ int path_rmtree(int dir_fd, const char *name, struct err *err)
 	top_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (top_fd < 0)
 		return err_sys(err, "open directory '%s'", name);
+	attic.fd = top_fd;
+	rand_hex(attic.prefix, sizeof(attic.prefix) - 1);
 
 	/* Each pass empties every directory that is directly below the top. */
 	while (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0) {
@@ -181,7 +192,7 @@ int path_rmtree(int dir_fd, const char *name, struct err *err)
 			if (fd < 0)
 				r = err_sys(err, "open directory '%s'", entry->d_name);
 			else
-				r = empty_into(fd, top_fd, &serial, err);
+				r = empty_into(fd, &attic, err);
 		}
 		closedir(dir);
 		if (r < 0)
