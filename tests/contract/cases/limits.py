@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits, their change, use of resources, pause."""
+
+import json
+import time
+
+from hulltest import eventually, require, same
+from suite import case
+
+HOG = "BEGIN { while (1) a[i++] = sprintf(\"%4000s\", i) }"
+FORK = "i=0; while [ $i -lt 40 ]; do sleep 1000000 >/dev/null 2>&1 & i=$((i+1)); done; echo all"
+
+
+@case("memory-limit")
+def memory_limit(box):
+    """One that takes too much is killed, the kill is told, and a neighbour goes on."""
+    neighbour = box.shared()
+    name = box.start("awk", HOG, options=["-m", "128m", "--memory-swap", "128m"])
+    same(box.wait(name), 137, "status of one killed for memory")
+    same(box.state(name)["OOMKilled"], True, "OOMKilled")
+    same(box.hull.text("exec", neighbour, "echo", "alive"), "alive", "a neighbour's output")
+    plain = box.idle()
+    box.hull.text("kill", plain)
+    same(box.wait(plain), 137, "status of one killed by hand")
+    same(box.state(plain)["OOMKilled"], False, "OOMKilled of one killed by hand")
+
+
+@case("process-limit")
+def process_limit(box):
+    result = box.run("sh", "-c", FORK, options=["--pids-limit", "20"])
+    require(result.status != 0 and b"all" not in result.out, "40 processes fit into 20")
+    require(b"fork" in result.err, f"message: {result.err!r}")
+    same(box.sh(FORK, "--pids-limit", "100"), "all", "40 processes in 100")
+
+
+@case("cpu-limit")
+def cpu_limit(box):
+    """Four that spin, held to one processor: what they use in all is what one can give."""
+    spin = "(while [ ! -e /tmp/end ]; do :; done) & "
+    script = f"{spin * 4} sleep 2; touch /tmp/end; wait; times >/tmp/times; tail -n 1 /tmp/times"
+    started = time.monotonic()
+    lines = box.sh(script, "--cpus", "1").splitlines()
+    wall = time.monotonic() - started
+    used = sum(float(part.split("m")[0]) * 60 + float(part.split("m")[1].rstrip("s"))
+               for part in lines[0].split())
+    require(0.1 < used < wall * 1.25 + 0.3, f"{used:.1f} s of processor time in {wall:.1f} s")
+
+
+@case("file-limit")
+def file_limit(box):
+    same(box.sh("ulimit -n; ulimit -Hn", "--ulimit", "nofile=64:96"), "64\n96", "limits")
+
+
+@case("update")
+def update(box):
+    name = box.idle("--pids-limit", "100")
+    same(box.hull.text("exec", name, "sh", "-c", FORK), "all", "40 processes in 100")
+    # Process 1 of a pid namespace is immune to a signal that it does not handle.
+    box.hull.text("exec", name, "killall", "sleep")
+    box.hull.text("update", "--pids-limit", "20", name)
+    result = box.hull("exec", name, "sh", "-c", FORK)
+    require(result.status != 0 and b"all" not in result.out, "the lowered limit does not hold")
+
+
+@case("stats")
+def stats(box):
+    def read():
+        return json.loads(box.hull.text("stats", "--no-stream", "--format", "json", name)
+                          .splitlines()[0])
+    name = box.idle("-m", "256m")
+    before = read()
+    box.hull.text("exec", name, "sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
+    box.hull.text("exec", "-d", name, "sh", "-c", "while :; do :; done")
+    same(before["PIDs"], "1", "processes")
+    require(before["Name"] == name, f"name is {before['Name']}")
+    used, limit = before["MemUsage"].split(" / ")
+    require(not used.startswith("0B"), f"memory in use is {used}")
+    same(limit, "256MiB", "memory limit")
+    eventually(lambda: float(read()["CPUPerc"].rstrip("%")) > 10, "a busy loop shows as CPU use")
+    same(read()["PIDs"], "2", "processes, with one more")
+
+
+@case("pause")
+def pause(box):
+    """What is paused does nothing, says so, and goes on afterwards."""
+    name = box.start("sh", "-c", "while :; do echo tick; sleep 0.02; done")
+    box.logged(name, "tick")
+    box.hull.text("pause", name)
+    same(box.state(name)["Status"], "paused", "status")
+    box.hull("logs", name).ok()
+    eventually(lambda: still(box, name), "the log stands still", 5)
+    require(box.hull("exec", name, "true").status != 0, "exec works in what is paused")
+    box.hull.text("unpause", name)
+    same(box.state(name)["Status"], "running", "status")
+    ticks = box.logs(name).count("tick")
+    eventually(lambda: box.logs(name).count("tick") > ticks, "the log goes on")
+
+
+def still(box, name):
+    """True when half a second brings no more output."""
+    before = box.logs(name)
+    time.sleep(0.5)
+    return box.logs(name) == before
+
+
+@case("remove-paused")
+def remove_paused(box):
+    name = box.idle()
+    box.hull.text("pause", name)
+    box.hull.text("rm", "-f", name)
+    same(box.hull("inspect", name).status, 1, "status of inspect once it is removed")
