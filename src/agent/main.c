@@ -87,8 +87,15 @@ static int serve(struct agent *a, struct err *err)
 	return r;
 }
 
+/* Ignored, SIGPIPE would stay ignored in the workload; handled, it is reset by exec. */
+static void on_sigpipe(int signo)
+{
+	(void)signo;
+}
+
 int main(void)
 {
+	struct sigaction act = { .sa_handler = on_sigpipe, .sa_flags = SA_RESTART };
 	struct agent agent = { 0 };
 	struct err err = ERR_INIT;
 	char text[512];
@@ -98,7 +105,7 @@ int main(void)
 		log_error("this is process 1 of a Hull machine, not a command");
 		return 125;
 	}
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &act, NULL);
 	if (serve(&agent, &err) < 0)
 		log_error("%s", err_text(&err, text, sizeof(text)));
 	sync();

@@ -161,6 +161,7 @@ static int adopt(struct workload *w, uint32_t number, const struct runtime_child
 		forget_proc(w, proc);
 		return err_set(err, -r, "relay its streams");
 	}
+	agentproto_relay_start(w->conn, number);
 
 	return 0;
 }

@@ -70,7 +70,7 @@ enum agentproto_relay {
 };
 
 /**
- * agentproto_relay_fd() - Relay a descriptor from now on
+ * agentproto_relay_fd() - Relay a descriptor: a receiver at once, a sender when it is started
  * @conn:	connection
  * @proc:	process it belongs to
  * @stream:	enum agentproto_stream_id
@@ -84,6 +84,9 @@ enum agentproto_relay {
  */
 int agentproto_relay_fd(struct agentproto_conn *conn, uint32_t proc, uint8_t stream,
 			enum agentproto_relay relay, int fd);
+
+/* Let the senders of @proc go: the peer knows this process by now. */
+void agentproto_relay_start(struct agentproto_conn *conn, uint32_t proc);
 
 /* End each sender of @proc where its descriptor has nothing more to give at this moment. */
 void agentproto_relay_drain(struct agentproto_conn *conn, uint32_t proc);

@@ -33,6 +33,7 @@ enum stream_kind {
  * @kind:	how to read or write without blocking
  * @proc:	process
  * @id:		enum agentproto_stream_id
+ * @started:	sender: the peer knows the process, bytes may be sent
  * @draining:	sender: end where the descriptor is empty
  * @ended:	receiver: the peer has sent its last byte
  * @done:	nothing more will happen
@@ -50,7 +51,7 @@ struct agentproto_stream {
 	enum stream_kind kind;
 	uint32_t proc;
 	uint8_t id;
-	bool draining, ended, done, dropped;
+	bool started, draining, ended, done, dropped;
 	size_t credit, unreturned, passed;
 	struct strbuf kept;
 	size_t kept_at;
@@ -170,7 +171,8 @@ static bool send_chunk(struct agentproto_stream *s)
 
 static bool may_send(const struct agentproto_stream *s)
 {
-	return !s->done && !s->dropped && !s->conn->lost && s->credit > 0 && !conn_busy(s->conn);
+	return s->started && !s->done && !s->dropped && !s->conn->lost && s->credit > 0 &&
+	       !conn_busy(s->conn);
 }
 
 /* Go on as far as descriptor, credit and connection allow; then be watched, or not. */
@@ -365,10 +367,18 @@ int agentproto_relay_fd(struct agentproto_conn *conn, uint32_t proc, uint8_t str
 	conn->streams = s;
 	if (s->kind == STREAM_POLLED)
 		(void)fd_set_nonblock(fd, 1);
-	if (relay == AGENTPROTO_SEND)
-		pump(s);
 
 	return 0;
+}
+
+void agentproto_relay_start(struct agentproto_conn *conn, uint32_t proc)
+{
+	for (struct agentproto_stream *s = conn->streams; s; s = s->next) {
+		if (s->proc != proc || s->relay != AGENTPROTO_SEND || s->done || s->dropped)
+			continue;
+		s->started = true;
+		pump(s);
+	}
 }
 
 void agentproto_relay_drain(struct agentproto_conn *conn, uint32_t proc)
