@@ -79,7 +79,8 @@ static int group_help(const struct command_group *group, FILE *out)
 {
 	size_t len = strlen(group->name);
 
-	fprintf(out, "Usage: hull %s COMMAND\n\n%s\n\nCommands:\n", group->name, group->summary);
+	fprintf(out, "Usage: hull %s COMMAND\n\n%s\n\nCommands:\n", group->name,
+		group->summary ? group->summary : "What programs of Hull call");
 	for (const struct command_name *c = command_names; c->name; c++)
 		if (strncmp(c->name, group->name, len) == 0 && c->name[len] == ' ' &&
 		    !(c->command->flags & COMMAND_HIDDEN))
@@ -98,7 +99,7 @@ static int command_help(const struct command_name *name)
 	for (const struct command_name *other = command_names; other->name; other++)
 		if (other->command == c && other != name)
 			printf("Also called: hull %s\n", other->name);
-	if (c->opts && c->opts[0].name) {
+	if (opt_first(c->opts)) {
 		printf("\nOptions:\n");
 		opt_help(c->opts, stdout);
 	}

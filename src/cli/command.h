@@ -37,7 +37,7 @@ enum command_flags {
  * struct command - one command
  * @usage:	what follows its name, such as "[OPTIONS] CONTAINER [CONTAINER...]"
  * @summary:	one line
- * @opts:	its options, ends with OPT_END; NULL: none
+ * @opts:	its options; NULL: none
  * @args_bytes:	size of the struct that @opts fill in; it is zeroed, given the defaults, parsed
  *		into, passed to @run and released
  * @flags:	enum command_flags
@@ -64,7 +64,8 @@ struct command_name {
 /* All names, in the order of the help; ends with a NULL name. */
 extern const struct command_name command_names[];
 
-/* Groups ("container", "image" ...) with their summaries; ends with a NULL name. */
+/* Groups ("container", "image" ...) with their summaries (NULL: not listed); ends with a NULL name.
+ */
 struct command_group {
 	const char *name, *summary;
 };

@@ -7,6 +7,15 @@
 
 #include "cli/command.h"
 
+/* run.c */
+extern const struct command command_run, command_create;
+/* control.c */
+extern const struct command command_start, command_attach, command_stop, command_restart;
+extern const struct command command_kill, command_pause, command_unpause, command_wait;
+extern const struct command command_rename, command_rm;
+/* internal.c */
+extern const struct command command_internal_reap;
+/* version.c */
 extern const struct command command_version;
 
 #endif

@@ -46,7 +46,8 @@ static int help(FILE *out)
 			fprintf(out, "  %-12s %s\n", c->name, c->command->summary);
 	fprintf(out, "\nGroups:\n");
 	for (const struct command_group *g = command_groups; g->name; g++)
-		fprintf(out, "  %-12s %s\n", g->name, g->summary);
+		if (g->summary)
+			fprintf(out, "  %-12s %s\n", g->name, g->summary);
 	fprintf(out, "\nOptions:\n");
 	opt_help(global_opts, out);
 	fprintf(out, "\nRun 'hull COMMAND --help' for the options of a command.\n");

@@ -13,6 +13,19 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 
+const struct opt *opt_first(const struct opt *table)
+{
+	while (table && !table->name)
+		table = table->more;
+
+	return table;
+}
+
+const struct opt *opt_next(const struct opt *opt)
+{
+	return opt_first(opt + 1);
+}
+
 static bool takes_value(const struct opt *opt)
 {
 	return opt->type != OPT_BOOL && opt->type != OPT_REFUSED_BOOL;
@@ -117,7 +130,7 @@ static int set_value(const struct opt *opt, void *target, const char *value, str
 
 static const struct opt *find_long(const struct opt *opts, struct slice name)
 {
-	for (const struct opt *opt = opts; opt->name; opt++)
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt))
 		if (slice_eq(name, opt->name))
 			return opt;
 
@@ -126,7 +139,7 @@ static const struct opt *find_long(const struct opt *opts, struct slice name)
 
 static const struct opt *find_letter(const struct opt *opts, char letter)
 {
-	for (const struct opt *opt = opts; opt->name; opt++)
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt))
 		if (opt->letter && opt->letter == letter)
 			return opt;
 
@@ -241,14 +254,14 @@ int opt_parse(const struct opt *opts, void *target, char **argv, int argc, int s
 
 void opt_defaults(const struct opt *opts, void *target)
 {
-	for (const struct opt *opt = opts; opt->name; opt++)
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt))
 		if (opt->def)
 			(void)set_value(opt, target, opt->def, NULL);
 }
 
 void opt_release(const struct opt *opts, void *target)
 {
-	for (const struct opt *opt = opts; opt->name; opt++)
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt))
 		if (opt->type == OPT_LIST)
 			strv_done(member(opt, target));
 }
@@ -292,14 +305,14 @@ void opt_help(const struct opt *opts, FILE *out)
 	auto_done(strbuf) left = STRBUF_INIT(1024);
 	size_t width = 0;
 
-	for (const struct opt *opt = opts; opt->name; opt++) {
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt)) {
 		if (is_refused(opt))
 			continue;
 		strbuf_reset(&left);
 		add_left(opt, &left);
 		width = MAX(width, left.len);
 	}
-	for (const struct opt *opt = opts; opt->name; opt++) {
+	for (const struct opt *opt = opt_first(opts); opt; opt = opt_next(opt)) {
 		if (is_refused(opt))
 			continue;
 		strbuf_reset(&left);

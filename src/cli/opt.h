@@ -35,6 +35,7 @@ enum opt_type {
  * @arg:	word for its value in --help; NULL: by type
  * @def:	default, as the user would write it; NULL: all zeroes
  * @help:	one line; OPT_REFUSED: why Hull does not take it
+ * @more:	only where @name is NULL, the end of a table: another table that belongs to it
  */
 struct opt {
 	char letter;
@@ -44,23 +45,32 @@ struct opt {
 	const char *arg;
 	const char *def;
 	const char *help;
+	const struct opt *more;
 };
 
 #define OPT_END              \
 	{                    \
 		.name = NULL \
 	}
+#define OPT_MORE(table)                       \
+	{                                     \
+		.name = NULL, .more = (table) \
+	}
+
+/* The first option of a table that is not empty, and the one after @opt; NULL at the end. */
+const struct opt *opt_first(const struct opt *table);
+const struct opt *opt_next(const struct opt *opt);
 
 /**
  * opt_defaults() - Give every member that has a default its value
- * @opts:	table, ends with OPT_END
+ * @opts:	table, ends with OPT_END or OPT_MORE
  * @target:	zeroed struct that the offsets refer to
  */
 void opt_defaults(const struct opt *opts, void *target);
 
 /**
  * opt_parse() - Take the options out of @argv
- * @opts:	table, ends with OPT_END
+ * @opts:	table, ends with OPT_END or OPT_MORE
  * @target:	struct that the offsets refer to
  * @argv:	@argc words; reordered so that those that are no options come first
  * @argc:	their number

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * container_args.h - the options that run and create share
+ */
+#ifndef CLI_CONTAINER_ARGS_H
+#define CLI_CONTAINER_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/strv.h"
+#include "cli/opt.h"
+#include "engine/container.h"
+
+/* What the options of run and create fill in. */
+struct container_args {
+	/* of the command */
+	bool detach, sig_proxy;
+	const char *detach_keys, *cidfile, *pull;
+	/* of the container */
+	const char *name, *isolation, *entrypoint, *hostname, *user, *workdir, *stop_signal;
+	bool interactive, tty, rm, init, privileged, read_only;
+	struct strv env, env_file, labels, label_file;
+	struct strv volumes, mounts, tmpfs, security_opts, storage_opts, log_opts;
+	struct strv cap_add, cap_drop, devices, ulimits, group_add, sysctls, add_hosts;
+	const char *network, *userns, *pid, *ipc, *uts, *cgroupns;
+	int64_t memory_bytes, memory_swap_bytes, cpus_milli, cpu_shares, pids_limit, shm_bytes;
+	const char *cpuset_cpus, *kernel;
+	int64_t stop_timeout_s, oom_score_adj;
+};
+
+/* For tables of struct container_args. */
+extern const struct opt container_opts[];
+
+/**
+ * container_request() - Turn options and words into a request
+ * @args:	options
+ * @words:	image, command, arguments
+ * @words_len:	at least 1
+ * @ret:	borrows from @args; its config is the caller's to release
+ * @err:	kind USAGE
+ *
+ * Return: 0 or a negative errno.
+ */
+int container_request(const struct container_args *args, char **words, int words_len,
+		      struct engine_request *ret, struct err *err);
+
+/* Append -e and --env-file as NAME=value; a lone NAME takes this process' value, if any. */
+int container_env(const struct strv *env, const struct strv *files, struct strv *ret,
+		  struct err *err);
+
+/* Write @id to a file that must not exist; NULL path: nothing. 0 or a negative errno. */
+int container_write_cidfile(const char *path, const char *id, struct err *err);
+
+#define DETACH_KEYS_DEFAULT "ctrl-p,ctrl-q"
+#define DETACH_KEYS_MAX 16
+
+/* Read "ctrl-p,ctrl-q" or "a,b,ctrl-[": bytes to @buf. Their number or -EINVAL. */
+int container_detach_keys(const char *text, char buf[DETACH_KEYS_MAX], struct err *err);
+
+#endif

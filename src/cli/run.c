@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run.c - hull run, hull create
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/container_args.h"
+
+#define AT(member) offsetof(struct container_args, member)
+
+static const struct opt run_opts[] = {
+	{ 'd', "detach", OPT_BOOL, AT(detach), NULL, NULL, "Run in the background, print the id" },
+	{ 0, "detach-keys", OPT_TEXT, AT(detach_keys), "keys", DETACH_KEYS_DEFAULT,
+	  "Keys that detach from its terminal" },
+	{ 0, "sig-proxy", OPT_BOOL, AT(sig_proxy), NULL, "true", "Pass signals on to it" },
+	OPT_MORE(container_opts),
+};
+
+static const struct opt create_opts[] = {
+	OPT_MORE(container_opts),
+};
+
+/* What is told between the record and the start. */
+struct created {
+	const struct container_args *args;
+	char id[SPEC_ID_HEX + 1];
+};
+
+static int on_created(void *ctx, const char *id, struct err *err)
+{
+	struct created *created = ctx;
+
+	(void)snprintf(created->id, sizeof(created->id), "%s", id);
+
+	return container_write_cidfile(created->args->cidfile, id, err);
+}
+
+static int check_terminal(const struct container_args *args, struct err *err)
+{
+	if (!args->tty || !args->interactive || args->detach || isatty(STDIN_FILENO))
+		return 0;
+	err_setk(err, ERR_USAGE, ENOTTY, "the input device is not a TTY");
+	err_hint(err, "leave -t out when input comes from a pipe or a file");
+
+	return -ENOTTY;
+}
+
+static int run_request(struct cli *cli, const struct container_args *args,
+		       struct engine_request *request, struct err *err)
+{
+	char keys[DETACH_KEYS_MAX];
+	struct engine_streams streams = {
+		.stdin_fd = args->interactive ? STDIN_FILENO : -1,
+		.stdout_fd = STDOUT_FILENO,
+		.stderr_fd = STDERR_FILENO,
+		.detach_keys = keys,
+		.forward_signals = args->sig_proxy,
+	};
+	struct created created = { .args = args };
+	struct engine_caller caller = {
+		.streams = args->detach ? NULL : &streams,
+		.created = on_created,
+		.ctx = &created,
+	};
+	struct engine_end end = { 0 };
+	struct engine *e;
+	int r = check_terminal(args, err);
+
+	if (r == 0)
+		r = container_detach_keys(args->detach_keys, keys, err);
+	if (r < 0)
+		return r;
+	streams.detach_keys_len = (size_t)r;
+	r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	if (r == 0)
+		r = engine_run(e, request, &caller, &end, err);
+	if (r < 0)
+		return r;
+	if (args->detach)
+		printf("%s\n", created.id);
+
+	return end.detached ? 0 : end.exit_status;
+}
+
+static int run_run(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
+{
+	struct engine_request request;
+	int r = container_request(args, words, words_len, &request, err);
+
+	if (r == 0)
+		r = run_request(cli, args, &request, err);
+	engine_config_done(&request.config);
+
+	return r;
+}
+
+static int run_create(struct cli *cli, const void *args, char **words, int words_len,
+		      struct err *err)
+{
+	const struct container_args *a = args;
+	auto_done(engine_container) c = { 0 };
+	struct engine_request request;
+	struct engine *e;
+	int r = container_request(a, words, words_len, &request, err);
+
+	if (r == 0)
+		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	if (r == 0)
+		r = engine_create(e, &request, &c, err);
+	engine_config_done(&request.config);
+	if (r == 0)
+		r = container_write_cidfile(a->cidfile, c.row.id, err);
+	if (r == 0)
+		printf("%s\n", c.row.id);
+
+	return r;
+}
+
+const struct command command_run = {
+	.usage = "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+	.summary = "Create a container or virtual machine of an image and run it",
+	.opts = run_opts,
+	.args_bytes = sizeof(struct container_args),
+	.flags = COMMAND_STOP_AT_FIRST,
+	.min_words = 1,
+	.max_words = COMMAND_MANY,
+	.run = run_run,
+};
+
+const struct command command_create = {
+	.usage = "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+	.summary = "Create a container without starting it",
+	.opts = create_opts,
+	.args_bytes = sizeof(struct container_args),
+	.flags = COMMAND_STOP_AT_FIRST,
+	.min_words = 1,
+	.max_words = COMMAND_MANY,
+	.run = run_create,
+};
