@@ -22,6 +22,10 @@
  * @out_fd:	output stream, borrowed
  * @err:	filled in on failure, may be NULL
  *
+ * SPEC_TOOL_DIFF reads attributes of overlayfs that only CAP_SYS_ADMIN in the first user namespace
+ * sees: its child stays there. It shows both trees through the same mapping of owners.
+ * SPEC_TOOL_TAR_OUT with SPEC_TOOL_ROOT_NAMES looks at a copy of @root_fd's mount without what is
+ * mounted on it, for which @root_fd must be attached in the caller's mount namespace.
  * SPEC_TOOL_PS is not served here: it needs the caller's view of the cgroup.
  *
  * Return: 0 or a negative errno; kind NOT_FOUND for a path that does not exist.
