@@ -290,6 +290,8 @@ int store_volume_use(struct store *s, const char *volume, const char *container_
 int store_volume_users(struct store *s, const char *volume, struct strv *ret, struct err *err);
 /* -EBUSY with kind CONFLICT while used; -ENOENT. */
 int store_volume_remove(struct store *s, const char *name, struct err *err);
+/* Bytes it takes on disk, as du counts. */
+int store_volume_usage(struct store *s, const char *name, uint64_t *ret_bytes, struct err *err);
 
 /* ---- the whole: system.c ---- */
 

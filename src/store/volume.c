@@ -239,3 +239,21 @@ int store_volume_remove(struct store *s, const char *name, struct err *err)
 
 	return err_wrap(err, r, "remove %s", name);
 }
+
+int store_volume_usage(struct store *s, const char *name, uint64_t *ret_bytes, struct err *err)
+{
+	auto_close int all_fd = -1;
+	int r = check_name(name, err);
+
+	if (r < 0)
+		return r;
+	all_fd = openat(s->root_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (all_fd < 0 && errno == ENOENT) {
+		*ret_bytes = 0;
+		return 0;
+	}
+	if (all_fd < 0)
+		return err_sys(err, "open '%s/volumes'", s->root);
+
+	return du_bytes(all_fd, name, ret_bytes, err);
+}
