@@ -13,6 +13,9 @@ const struct command_group command_groups[] = {
 const struct command_name command_names[] = {
 	{ "run", &command_run },
 	{ "create", &command_create },
+	{ "ps", &command_ps },
+	{ "logs", &command_logs },
+	{ "exec", &command_exec },
 	{ "start", &command_start },
 	{ "stop", &command_stop },
 	{ "kill", &command_kill },
@@ -27,6 +30,11 @@ const struct command_name command_names[] = {
 
 	{ "container run", &command_run },
 	{ "container create", &command_create },
+	{ "container ls", &command_ps },
+	{ "container list", &command_ps },
+	{ "container ps", &command_ps },
+	{ "container logs", &command_logs },
+	{ "container exec", &command_exec },
 	{ "container start", &command_start },
 	{ "container stop", &command_stop },
 	{ "container kill", &command_kill },

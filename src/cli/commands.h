@@ -13,6 +13,8 @@ extern const struct command command_run, command_create;
 extern const struct command command_start, command_attach, command_stop, command_restart;
 extern const struct command command_kill, command_pause, command_unpause, command_wait;
 extern const struct command command_rename, command_rm;
+/* exec.c, logs.c, ps.c */
+extern const struct command command_exec, command_logs, command_ps;
 /* internal.c */
 extern const struct command command_internal_reap;
 /* version.c */

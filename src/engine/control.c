@@ -126,8 +126,8 @@ int engine_pause(struct engine *e, const char *ref, bool frozen, struct err *err
 	return err_wrap(err, r, "cannot %s container '%s'", frozen ? "pause" : "unpause", ref);
 }
 
-int find_locked(struct engine *e, const char *ref, struct engine_container *ret, int *ret_dir_fd,
-		struct err *err)
+int engine_find_locked(struct engine *e, const char *ref, struct engine_container *ret,
+		       int *ret_dir_fd, struct err *err)
 {
 	auto_done(engine_container) found = { 0 };
 	auto_close int dir_fd = -1;
@@ -155,7 +155,7 @@ int engine_rename(struct engine *e, const char *ref, const char *name, struct er
 	int r = name_check(name, err);
 
 	if (r == 0)
-		r = find_locked(e, ref, &c, &dir_fd, err);
+		r = engine_find_locked(e, ref, &c, &dir_fd, err);
 	if (r == 0) {
 		free(c.row.name);
 		c.row.name = mem_strdup(name);
@@ -190,7 +190,7 @@ int engine_update(struct engine *e, const char *ref, const struct spec_resources
 	auto_done(spec_sandbox) spec = { 0 };
 	auto_ptr(monitor_client) *client = NULL;
 	auto_close int dir_fd = -1;
-	int r = find_locked(e, ref, &c, &dir_fd, err);
+	int r = engine_find_locked(e, ref, &c, &dir_fd, err);
 
 	if (r == 0) {
 		change_config(&c.config, changes);

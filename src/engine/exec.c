@@ -73,7 +73,7 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 	if (r == 0)
 		r = build_exec(&c, exec, &spec, err);
 	if (r == 0)
-		terminal_size(&spec.process, streams);
+		engine_terminal_size(&spec.process, streams);
 	if (r == 0)
 		r = monitor_exec(client, &spec.process, exec->open_stdin, !streams, &proc, err);
 	if (r == 0 && streams)

@@ -104,20 +104,20 @@ int rundir_sweep(const struct engine *e, struct err *err);
 int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err);
 
 /* Record the end, or remove, with the lock held; @why of a failed start, else NULL. */
-int reap_locked(struct engine *e, struct engine_container *c, int dir_fd, const struct err *why,
-		struct err *err);
+int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
+		       const struct err *why, struct err *err);
 
 /* As engine_reap(), for a caller that has its end from the monitor. */
-int reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err);
+int engine_reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err);
 
 /* Remove everything of a container that does not run, with the lock held. */
-int remove_locked(struct engine *e, const struct engine_container *c, int dir_fd, bool volumes,
-		  struct err *err);
+int engine_remove_locked(struct engine *e, const struct engine_container *c, int dir_fd,
+			 bool volumes, struct err *err);
 
 /* ---- life.c ---- */
 
 /**
- * start_locked() - Start the monitor; the first process waits for monitor_begin()
+ * launch_start() - Start the monitor; the first process waits for monitor_begin()
  * @e:		engine
  * @c:		container whose row says started (or, for a service, whatever it says)
  * @launch:	image and sandbox
@@ -126,7 +126,7 @@ int remove_locked(struct engine *e, const struct engine_container *c, int dir_fd
  *
  * Return: 0 or a negative errno.
  */
-int start_locked(struct engine *e, const struct engine_container *c, struct launch *launch,
+int launch_start(struct engine *e, const struct engine_container *c, struct launch *launch,
 		 struct monitor_client **ret, struct err *err);
 
 /* Image and sandbox of a container that has a row. */
@@ -138,7 +138,7 @@ int engine_connect(struct engine *e, const struct engine_container *c, struct mo
 		   struct err *err);
 
 /* The process gets the size of the caller's terminal from the beginning; NULL allowed. */
-void terminal_size(struct spec_process *process, const struct engine_streams *streams);
+void engine_terminal_size(struct spec_process *process, const struct engine_streams *streams);
 
 /* Relay, and say how it ended. @begin: let the first process go once attached. */
 int engine_relay(struct monitor_client *client, uint32_t proc, bool terminal, bool begin,
@@ -147,14 +147,14 @@ int engine_relay(struct monitor_client *client, uint32_t proc, bool terminal, bo
 /* ---- control.c ---- */
 
 /* Find it, be the only one to change it, read it again; the caller closes @ret_dir_fd. */
-int find_locked(struct engine *e, const char *ref, struct engine_container *ret, int *ret_dir_fd,
-		struct err *err);
+int engine_find_locked(struct engine *e, const char *ref, struct engine_container *ret,
+		       int *ret_dir_fd, struct err *err);
 
 /* ---- query.c ---- */
 
 /* What @row and the run directory tell. */
-int state_read(const struct engine *e, const struct store_container *row, struct engine_state *ret,
-	       struct err *err);
+int engine_state_read(const struct engine *e, const struct store_container *row,
+		      struct engine_state *ret, struct err *err);
 
 /* Fill in config, level and state from @c->row. */
 int engine_complete(struct engine *e, struct engine_container *c, struct err *err);

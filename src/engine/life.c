@@ -125,7 +125,7 @@ int launch_load(struct engine *e, const struct engine_container *c, struct launc
 	return r < 0 ? r : engine_build(c, &ret->spec, err);
 }
 
-int start_locked(struct engine *e, const struct engine_container *c, struct launch *launch,
+int launch_start(struct engine *e, const struct engine_container *c, struct launch *launch,
 		 struct monitor_client **ret, struct err *err)
 {
 	struct monitor_start start = {
@@ -173,7 +173,7 @@ int engine_connect(struct engine *e, const struct engine_container *c, struct mo
 /* ---- attached ---- */
 
 /* The process gets the size of the caller's terminal from the beginning. */
-void terminal_size(struct spec_process *process, const struct engine_streams *streams)
+void engine_terminal_size(struct spec_process *process, const struct engine_streams *streams)
 {
 	struct winsize size;
 
@@ -220,7 +220,7 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 			: monitor_begin(client, err);
 
 	if (r < 0) {
-		(void)reap_ended(e, c->row.id, is_exec_failure(err) ? err : NULL, NULL);
+		(void)engine_reap_ended(e, c->row.id, is_exec_failure(err) ? err : NULL, NULL);
 		return r;
 	}
 	if (!streams)
@@ -233,7 +233,7 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 	if (end.detached || !end.reap_is_ours)
 		return 0;
 
-	return reap_ended(e, c->row.id, NULL, err);
+	return engine_reap_ended(e, c->row.id, NULL, err);
 }
 
 /* ---- run, start, attach, wait ---- */
@@ -261,12 +261,12 @@ static int run_to_created(struct engine *e, struct engine_request *request,
 	}
 	if (caller->created)
 		r = caller->created(caller->ctx, c->row.id, err);
-	terminal_size(&launch.spec.process, caller->streams);
+	engine_terminal_size(&launch.spec.process, caller->streams);
 	if (r == 0)
-		r = start_locked(e, c, &launch, ret, err);
+		r = launch_start(e, c, &launch, ret, err);
 	failpoint("monitor-started");
 	if (r < 0)
-		(void)reap_locked(e, c, dir_fd, err, NULL);
+		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
 
 	return r;
 }
@@ -306,10 +306,10 @@ static int restart_locked(struct engine *e, struct engine_container *c, int dir_
 	r = store_container_update(e->store, &c->row, err);
 	if (r < 0)
 		return r;
-	terminal_size(&launch.spec.process, streams);
-	r = start_locked(e, c, &launch, ret, err);
+	engine_terminal_size(&launch.spec.process, streams);
+	r = launch_start(e, c, &launch, ret, err);
 	if (r < 0)
-		(void)reap_locked(e, c, dir_fd, err, NULL);
+		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
 
 	return r;
 }
@@ -319,7 +319,7 @@ static int start_again(struct engine *e, const char *ref, const struct engine_st
 		       struct engine_container *c, struct monitor_client **ret, struct err *err)
 {
 	auto_close int dir_fd = -1;
-	int r = find_locked(e, ref, c, &dir_fd, err);
+	int r = engine_find_locked(e, ref, c, &dir_fd, err);
 
 	if (r < 0)
 		return r;
@@ -392,7 +392,7 @@ int engine_wait(struct engine *e, const char *ref, int *ret_exit_status, struct 
 			return r;
 		/* Just ended, or just being started: look again once that is over. */
 		engine_container_done(&c);
-		r = find_locked(e, id, &c, &dir_fd, err);
+		r = engine_find_locked(e, id, &c, &dir_fd, err);
 		if (r < 0)
 			return r;
 	}

@@ -87,8 +87,8 @@ static void state_from_monitor(const struct monitor_state *m, struct engine_stat
 	ret->pid = 0;
 }
 
-int state_read(const struct engine *e, const struct store_container *row, struct engine_state *ret,
-	       struct err *err)
+int engine_state_read(const struct engine *e, const struct store_container *row,
+		      struct engine_state *ret, struct err *err)
 {
 	struct monitor_state m = { 0 };
 	auto_free char *path = NULL;
@@ -118,7 +118,7 @@ int engine_complete(struct engine *e, struct engine_container *c, struct err *er
 		return err_set(err, EPROTO, "container %.12s has the unknown isolation level '%s'",
 			       c->row.id, c->row.level);
 
-	return state_read(e, &c->row, &c->state, err);
+	return engine_state_read(e, &c->row, &c->state, err);
 }
 
 /*
@@ -147,7 +147,7 @@ static int settle(struct engine *e, struct engine_container *c, struct err *err)
 	if (r == -ENOENT)
 		(void)rundir_remove(e, id, dir_fd, NULL);
 	if (r == 0 && c->state.needs_reap)
-		r = reap_locked(e, c, dir_fd, NULL, err);
+		r = engine_reap_locked(e, c, dir_fd, NULL, err);
 
 	return r;
 }

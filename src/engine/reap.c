@@ -63,8 +63,8 @@ static int remove_volumes(struct engine *e, const struct engine_config *config, 
 	return 0;
 }
 
-int remove_locked(struct engine *e, const struct engine_container *c, int dir_fd, bool volumes,
-		  struct err *err)
+int engine_remove_locked(struct engine *e, const struct engine_container *c, int dir_fd,
+			 bool volumes, struct err *err)
 {
 	const char *id = c->row.id;
 	int r = store_rw_remove(e->store, id, err);
@@ -105,12 +105,12 @@ static void record_end(struct store_container *row, const struct engine_state *s
 	row->error = state->error[0] ? mem_strdup(state->error) : NULL;
 }
 
-int reap_locked(struct engine *e, struct engine_container *c, int dir_fd, const struct err *why,
-		struct err *err)
+int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
+		       const struct err *why, struct err *err)
 {
 	auto_free char *path = rundir_path(e, c->row.id);
 	bool recorded = c->row.ended || !c->row.started;
-	int r = recorded ? 0 : state_read(e, &c->row, &c->state, err);
+	int r = recorded ? 0 : engine_state_read(e, &c->row, &c->state, err);
 
 	if (r < 0)
 		return r;
@@ -123,7 +123,7 @@ int reap_locked(struct engine *e, struct engine_container *c, int dir_fd, const 
 		return r;
 	failpoint("reap-begun");
 	if (c->config.auto_remove && (c->row.started || why))
-		return remove_locked(e, c, dir_fd, true, err);
+		return engine_remove_locked(e, c, dir_fd, true, err);
 	if (recorded)
 		return 0;
 	if (why)
@@ -135,12 +135,12 @@ int reap_locked(struct engine *e, struct engine_container *c, int dir_fd, const 
 	if (r == 0)
 		r = rundir_clear(dir_fd, err);
 	if (r == 0)
-		r = state_read(e, &c->row, &c->state, err);
+		r = engine_state_read(e, &c->row, &c->state, err);
 
 	return r;
 }
 
-int reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err)
+int engine_reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err)
 {
 	auto_done(engine_container) c = { 0 };
 	auto_close int dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
@@ -152,7 +152,7 @@ int reap_ended(struct engine *e, const char *id, const struct err *why, struct e
 	if (r == -ENOENT) /* removed while we waited */
 		return rundir_remove(e, id, dir_fd, err);
 	if (r == 0)
-		r = reap_locked(e, &c, dir_fd, why, err);
+		r = engine_reap_locked(e, &c, dir_fd, why, err);
 
 	return err_wrap(err, r, "record the end of container %.12s", id);
 }
@@ -165,7 +165,7 @@ int engine_reap(struct engine *e, const char *id, struct err *err)
 	if (r == -ENOENT)
 		return 0;
 
-	return r < 0 ? r : reap_ended(e, row.id, NULL, err);
+	return r < 0 ? r : engine_reap_ended(e, row.id, NULL, err);
 }
 
 /* Through the monitor, which then takes everything down in good order; by force otherwise. */
@@ -224,8 +224,9 @@ int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err 
 	if (r == 0 && c.row.started && !c.row.ended)
 		r = kill_workload(e, &c, err);
 	if (r == 0)
-		r = remove_locked(e, &c, dir_fd,
-				  c.config.auto_remove || (flags & ENGINE_REMOVE_VOLUMES), err);
+		r = engine_remove_locked(e, &c, dir_fd,
+					 c.config.auto_remove || (flags & ENGINE_REMOVE_VOLUMES),
+					 err);
 	if (r == 0)
 		r = store_layer_unmount_unused(e->store, err);
 
