@@ -78,11 +78,13 @@ static int open_part(const struct monitor_log *log, uint64_t from, uint64_t *ret
 	for (uint32_t i = 0; i < MAX(log->max_files, 1u); i++) {
 		char path[PATH_MAX];
 		auto_close int fd = -1;
+		struct stat st;
 		uint64_t offset;
 
 		(void)snprintf(path, sizeof(path), i > 0 ? "%s.%u" : "%s", log->path, i);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-		if (fd < 0)
+		/* An empty one has nothing to read, and does not tell its offset yet. */
+		if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
 			continue;
 		offset = logfile_offset(fd);
 		if (offset < from || (best_fd >= 0 && offset >= best))

@@ -83,19 +83,24 @@ static bool append(struct logfile *lf, const char *bytes, size_t len)
 
 static int begin_file(struct logfile *lf, struct err *err)
 {
-	char head[HEADER_MAX_BYTES];
-	int n = snprintf(head, sizeof(head), "{\"hullLog\":1,\"offset\":%llu}\n",
-			 (unsigned long long)lf->offset);
-
 	lf->fd = open(lf->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
 		      0640);
 	if (lf->fd < 0)
 		return err_sys(err, "open the log '%s'", lf->path);
 	lf->size_bytes = 0;
-	/* Without room for this the file is still a log; it only does not tell its place. */
-	(void)append(lf, head, (size_t)n);
 
 	return 0;
+}
+
+/* With the first entry, not before: most workloads write nothing. */
+static void write_header(struct logfile *lf)
+{
+	char head[HEADER_MAX_BYTES];
+	int n = snprintf(head, sizeof(head), "{\"hullLog\":1,\"offset\":%llu}\n",
+			 (unsigned long long)lf->offset);
+
+	/* Without room for this the file is still a log; it only does not tell its place. */
+	(void)append(lf, head, (size_t)n);
 }
 
 /* The current file becomes PATH.1, PATH.1 becomes PATH.2 ...; the last one goes. */
@@ -124,6 +129,8 @@ static void flush(struct logfile *lf, size_t len)
 
 	if (len == 0)
 		return;
+	if (lf->size_bytes == 0)
+		write_header(lf);
 	if (lf->lost_bytes > 0) {
 		int n = snprintf(note, sizeof(note), "{\"lost\":%llu}\n",
 				 (unsigned long long)lf->lost_bytes);
@@ -332,6 +339,8 @@ void logfile_close(struct logfile *lf)
 	if (!lf)
 		return;
 	for (int i = 0; i < STREAMS; i++) {
+		if (lf->lines[i].len == 0)
+			continue;
 		entry_head(i + 1, head, sizeof(head));
 		end_line(lf, &lf->lines[i], head);
 	}
@@ -343,7 +352,7 @@ void logfile_close(struct logfile *lf)
 }
 
 /* Go on behind what an earlier run wrote, ending a line that it left torn. */
-static int continue_file(struct logfile *lf, uint64_t size_bytes)
+static void continue_file(struct logfile *lf, uint64_t size_bytes)
 {
 	char last = '\n';
 
@@ -351,8 +360,6 @@ static int continue_file(struct logfile *lf, uint64_t size_bytes)
 	lf->offset = logfile_offset(lf->fd);
 	if (pread(lf->fd, &last, 1, (off_t)size_bytes - 1) == 1 && last != '\n')
 		(void)append(lf, "\n", 1);
-
-	return 0;
 }
 
 int logfile_open(const struct monitor_log *log, struct logfile **ret, struct err *err)
@@ -372,15 +379,11 @@ int logfile_open(const struct monitor_log *log, struct logfile **ret, struct err
 		r = err_set(err, ENOMEM, "out of memory");
 		goto failed;
 	}
-	lf->fd = open(lf->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-	if (lf->fd >= 0 && fstat(lf->fd, &st) == 0 && st.st_size > 0) {
-		r = continue_file(lf, (uint64_t)st.st_size);
-	} else {
-		lf->fd = fd_close(lf->fd);
-		r = begin_file(lf, err);
-	}
+	r = begin_file(lf, err);
 	if (r < 0)
 		goto failed;
+	if (fstat(lf->fd, &st) == 0 && st.st_size > 0)
+		continue_file(lf, (uint64_t)st.st_size);
 	*ret = lf;
 
 	return 0;

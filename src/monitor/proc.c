@@ -26,7 +26,8 @@ int proc_stdio_open(const struct monitor *m, bool with_in, struct proc_stdio *re
 		}
 		ret->theirs[i] = ends[i == 0 ? 0 : 1];
 		ret->ours[i] = ends[i == 0 ? 1 : 0];
-		(void)fd_set_nonblock(ret->ours[i], 1);
+		/* A new pipe has no other flags that this could clear. */
+		(void)fcntl(ret->ours[i], F_SETFL, O_NONBLOCK);
 		/* So that the workload's root may open /dev/stdout again, or chown it. */
 		if (m->uid_count > 0 && fchown(ret->ours[i], m->uid_base, m->uid_base) < 0)
 			log_debug("event=chown error=%d", errno);

@@ -274,7 +274,8 @@ static void test_absent(void **state)
 struct follower {
 	struct fixture *f;
 	struct seen seen;
-	int hold_fd; /* its first entry waits for this, or -1 */
+	int hold_fd;	/* its first entry waits for this, or -1 */
+	int holding_fd; /* and is told here */
 	int result;
 };
 
@@ -283,8 +284,10 @@ static int see_held(void *ctx, const struct monitor_log_entry *entry)
 	struct follower *follower = ctx;
 	char c;
 
-	if (follower->hold_fd >= 0 && follower->seen.entries == 0)
+	if (follower->hold_fd >= 0 && follower->seen.entries == 0) {
+		(void)!write(follower->holding_fd, "x", 1);
 		(void)!read(follower->hold_fd, &c, 1);
+	}
 
 	return see(&follower->seen, entry);
 }
@@ -307,14 +310,15 @@ static void *follow(void *arg)
 }
 
 /* Write @lines lines while the reader follows; a workload that lives is a lock that is held. */
-static void write_followed(struct fixture *f, struct follower *follower, int release_fd, int lines)
+static void write_followed(struct fixture *f, struct follower *follower, const int hold[2],
+			   int lines)
 {
 	int dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int lock_fd = state_lock(dir_fd, NULL);
 	struct monitor_state s = { .phase = MONITOR_RUNNING };
 	struct logfile *lf = NULL;
 	pthread_t thread;
-	char line[32];
+	char line[32], c;
 
 	assert_true(lock_fd >= 0);
 	assert_int_equal(state_write(dir_fd, &s, NULL), 0);
@@ -329,12 +333,14 @@ static void write_followed(struct fixture *f, struct follower *follower, int rel
 		(void)snprintf(line, sizeof(line), "%06d\n", i);
 		logfile_write(lf, 1, line, 7);
 		/* A reader keeps up with what leaves it the time. */
-		if (release_fd < 0 && i % 20 == 0)
+		if (!hold && i % 20 == 0)
 			usleep(1000);
+		if (hold && i == 0)
+			assert_int_equal(read(hold[0], &c, 1), 1);
 	}
 	logfile_close(lf);
-	if (release_fd >= 0)
-		assert_int_equal(write(release_fd, "x", 1), 1);
+	if (hold)
+		assert_int_equal(write(hold[1], "x", 1), 1);
 	assert_int_equal(state_write_exit(dir_fd, &s, NULL), 0);
 	close(lock_fd);
 	close(dir_fd);
@@ -348,7 +354,7 @@ static void test_follow(void **state)
 	struct follower follower = { .hold_fd = -1 };
 
 	f->log.max_bytes = 30000;
-	write_followed(f, &follower, -1, 5000);
+	write_followed(f, &follower, NULL, 5000);
 	assert_int_equal(follower.seen.lost_bytes, 0);
 	assert_int_equal(follower.seen.entries, 5000);
 	assert_memory_equal(follower.seen.text[0].text + 7 * 4999, "004999\n", 7);
@@ -362,12 +368,14 @@ static void test_follow_late(void **state)
 	struct follower follower = { 0 };
 	size_t entry_bytes = strlen("{\"time\":\"2026-11-26T00:47:39.123456789Z\",\"stream\":"
 				    "\"stdout\",\"log\":\"000000\\n\"}\n");
-	int ends[2];
+	int holding[2], release[2];
 
-	assert_int_equal(pipe(ends), 0);
-	follower.hold_fd = ends[0];
+	assert_int_equal(pipe(holding), 0);
+	assert_int_equal(pipe(release), 0);
+	follower.hold_fd = release[0];
+	follower.holding_fd = holding[1];
 	f->log.max_bytes = 30000;
-	write_followed(f, &follower, ends[1], 5000);
+	write_followed(f, &follower, (int[]){ holding[0], release[1] }, 5000);
 	assert_true(follower.seen.entries < 5000);
 	assert_true(follower.seen.lost_bytes > 0);
 	/* Besides entries only headers are lost: fewer bytes than one entry for each file. */
@@ -377,8 +385,10 @@ static void test_follow_late(void **state)
 	assert_memory_equal(follower.seen.text[0].text + 7 * (follower.seen.entries - 1),
 			    "004999\n", 7);
 	seen_done(&follower.seen);
-	close(ends[0]);
-	close(ends[1]);
+	for (int i = 0; i < 2; i++) {
+		close(holding[i]);
+		close(release[i]);
+	}
 }
 
 int main(void)

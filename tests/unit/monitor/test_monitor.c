@@ -3,127 +3,11 @@
  * test_monitor.c - a monitor as its clients see it, with plain processes as the workload
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/fd.h"
-#include "base/path.h"
-#include "base/strbuf.h"
-#include "monitor/client.h"
-
-#include "check.h"
-
-/* One workload with a run directory of its own. */
-struct fixture {
-	char dir[64], log_path[96], reaped_path[96], reap_command[128];
-	struct spec_sandbox spec;
-	char *reap_args[4];
-	struct monitor_start start;
-	struct monitor_client *client;
-	struct err err;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/hull-test-monitor-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	(void)snprintf(f->log_path, sizeof(f->log_path), "%s/log", f->dir);
-	(void)snprintf(f->reaped_path, sizeof(f->reaped_path), "%s/reaped", f->dir);
-	(void)snprintf(f->reap_command, sizeof(f->reap_command), "echo done > %s", f->reaped_path);
-	f->reap_args[0] = strdup("/bin/sh");
-	f->reap_args[1] = strdup("-c");
-	f->reap_args[2] = f->reap_command;
-	f->spec.id = strdup("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-	f->spec.hostname = strdup("double");
-	f->spec.process.cwd = strdup("/");
-	f->spec.process.user = strdup("");
-	f->start = (struct monitor_start){
-		.level = "container",
-		.run_dir = f->dir,
-		.spec = &f->spec,
-		.rw_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
-		.log = { .path = f->log_path, .max_files = 3 },
-		.cache_dir = "/nonexistent",
-		.reap_args = f->reap_args,
-		.claim_reap = true,
-	};
-	*state = f;
-
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	monitor_client_free(f->client);
-	fd_close(f->start.rw_fd);
-	free(f->reap_args[0]);
-	free(f->reap_args[1]);
-	spec_sandbox_done(&f->spec);
-	(void)path_rmtree(AT_FDCWD, f->dir, NULL);
-	free(f);
-
-	return 0;
-}
-
-static void set_command(struct spec_process *process, const char *script)
-{
-	assert_int_equal(strv_add(&process->args, "/bin/sh"), 0);
-	assert_int_equal(strv_add(&process->args, "-c"), 0);
-	assert_int_equal(strv_add(&process->args, script), 0);
-}
-
-static void start(struct fixture *f, const char *script)
-{
-	char text[1024];
-	int r;
-
-	set_command(&f->spec.process, script);
-	r = monitor_start(&f->start, -1, &f->client, &f->err);
-	if (r < 0)
-		print_error("start: %s\n", err_text(&f->err, text, sizeof(text)));
-	assert_int_equal(r, 0);
-}
-
-static enum monitor_phase phase(struct fixture *f)
-{
-	struct monitor_state state;
-
-	assert_int_equal(monitor_read_state(f->dir, &state, NULL), 0);
-
-	return state.phase;
-}
-
-/* Wait until the monitor is in @wanted: it changes by itself, never back. */
-static void await_phase(struct fixture *f, enum monitor_phase wanted)
-{
-	int64_t deadline_ns = clock_now_ns() + 20 * NS_PER_SEC;
-
-	while (phase(f) != wanted) {
-		assert_true(clock_now_ns() < deadline_ns);
-		usleep(2000);
-	}
-}
-
-static void await_file(const char *path)
-{
-	int64_t deadline_ns = clock_now_ns() + 20 * NS_PER_SEC;
-
-	while (access(path, F_OK) < 0) {
-		assert_true(clock_now_ns() < deadline_ns);
-		usleep(2000);
-	}
-}
+#include "fixture.h"
 
 /* Attach with pipes or files in place of our stdio; the output is returned in a temporary file. */
 static struct monitor_end attach(struct fixture *f, uint32_t proc, bool begin, const char *input,
@@ -451,8 +335,7 @@ static void test_sigkill(void **state)
 	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
 	assert_string_equal(s.error, "monitor lost");
 	assert_int_equal(s.exit_status, 137);
-	while (kill(init_pid, 0) == 0)
-		usleep(1000);
+	await_death(init_pid);
 }
 
 /* By force, as rm -f does it with one that nothing else ends: also when the monitor is stopped. */
@@ -468,8 +351,7 @@ static void test_kill_lost(void **state)
 	assert_int_equal(monitor_kill_lost(f->dir, f->spec.id, &f->err), 0);
 	assert_int_equal(phase(f), MONITOR_LOST);
 	assert_int_equal(monitor_kill_lost(f->dir, f->spec.id, &f->err), 0);
-	while (kill(s.init_pid, 0) == 0)
-		usleep(1000);
+	await_death(s.init_pid);
 }
 
 int main(void)
