@@ -53,7 +53,7 @@ static int set_writable(int fs_fd, int rw_fd, struct err *err)
 	return r < 0 ? r : set_fd(fs_fd, "workdir", work_fd, err);
 }
 
-/* -EINVAL, -EBADF: the kernel is too old for this way. */
+/* -EINVAL, -EBADF, -EOPNOTSUPP (6.1): the kernel is too old for this way. */
 static int by_descriptor(const struct overlay *overlay, struct err *err)
 {
 	auto_close int fs_fd = fsopen("overlay", FSOPEN_CLOEXEC);
@@ -219,7 +219,7 @@ int overlay_new(const struct overlay *overlay, struct err *err)
 
 	if (feature_wanted(FEATURE_OVERLAY_FD))
 		fd = by_descriptor(overlay, err);
-	if (fd == -EINVAL || fd == -EBADF)
+	if (fd == -EINVAL || fd == -EBADF || fd == -EOPNOTSUPP)
 		fd = by_name(overlay, err);
 	if (fd < 0)
 		return fd;
