@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,6 +103,19 @@ int mount_idmap(int mount_fd, int userns_fd, bool recursive, struct err *err)
 	return 0;
 }
 
+/* "/.." must be "/": nothing of the old root lies over the new one. */
+static int check_root(int root_fd, struct err *err)
+{
+	struct stat ours, above;
+
+	if (fstat(root_fd, &ours) < 0 || stat("/..", &above) < 0)
+		return err_sys(err, "examine the new root");
+	if (ours.st_dev != above.st_dev || ours.st_ino != above.st_ino)
+		return err_set(err, EBUSY, "the old root is still in reach");
+
+	return 0;
+}
+
 int mount_switch_root(int root_fd, struct err *err)
 {
 	if (fchdir(root_fd) < 0)
@@ -116,5 +130,5 @@ int mount_switch_root(int root_fd, struct err *err)
 	if (chdir("/") < 0)
 		return err_sys(err, "change to the new root");
 
-	return 0;
+	return check_root(root_fd, err);
 }

@@ -87,7 +87,7 @@ int mount_idmap(int mount_fd, int userns_fd, bool recursive, struct err *err);
 
 /**
  * mount_switch_root() - Make an attached mount the root of this mount namespace, drop the old
- * @root_fd:	root of the mount, attached over "/"
+ * @root_fd:	root of the mount, attached over "/", with nothing else attached there
  * @err:	filled in on failure, may be NULL
  *
  * The working directory is the new root afterwards. Where the old root is the kernel's first

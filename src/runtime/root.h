@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * root.h - places in a root filesystem that is not trusted
+ */
+#ifndef RUNTIME_ROOT_H
+#define RUNTIME_ROOT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/**
+ * root_open_place() - Open, or make, something to mount on
+ * @root_fd:	the root
+ * @path:	absolute path in it; symlinks are followed, inside
+ * @dir:	a directory, else a file that is no directory
+ * @err:	filled in on failure, may be NULL
+ *
+ * What is missing is made: directories 0755, an empty file 0644. Nothing that exists changes.
+ *
+ * Return: an O_PATH descriptor the caller owns, or a negative errno; -ENOTDIR, -EISDIR.
+ */
+int root_open_place(int root_fd, const char *path, bool dir, struct err *err);
+
+/* Like root_open_place() for a directory directly below the root that must not be a symlink. */
+int root_open_plain_dir(int root_fd, const char *name, struct err *err);
+
+/* Largest file that is read out of a root. */
+#define ROOT_FILE_MAX_BYTES (1024 * 1024)
+
+/**
+ * root_read_file() - Read a small regular file
+ * @root_fd:	the root
+ * @path:	in it; the last component must not be a symlink
+ * @ret_text:	content, NUL-terminated; the caller frees it. NULL when the file is absent
+ * @err:	filled in on failure, may be NULL
+ *
+ * Never blocks: a FIFO or a device is an error.
+ *
+ * Return: 0, -EFBIG, or another negative errno.
+ */
+int root_read_file(int root_fd, const char *path, char **ret_text, struct err *err);
+
+#endif
