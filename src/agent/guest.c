@@ -27,6 +27,7 @@
 
 #define MODULES_LIST "/modules"
 #define MODULES_LIST_MAX_BYTES (64 * KIB)
+#define RW_PATH "/rw"
 #define DEVICE_WAIT_NS (10 * NS_PER_SEC)
 #define DEVICE_POLL_MS 5
 #define NAME_MAX_BYTES 64
@@ -249,7 +250,13 @@ int guest_mount_rw(struct err *err)
 		r = mount_fd = mount_new("ext4", opts, ARRAY_SIZE(opts), 0, err);
 	if (r < 0)
 		return err_wrap(err, r, "mount the writable disk");
-	fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Attached, because older kernels copy no mount that is not. */
+	if (mkdir(RW_PATH, 0700) < 0)
+		return err_sys(err, "make '" RW_PATH "'");
+	r = mount_attach(mount_fd, AT_FDCWD, RW_PATH, err);
+	if (r < 0)
+		return r;
+	fd = open(RW_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? err_sys(err, "open the writable disk") : fd;
 }

@@ -38,7 +38,7 @@ int guest_open_port(const char *name, struct err *err);
 /* Detached read-only mount of the layer on the disk with this serial number, or an error. */
 int guest_mount_layer(unsigned index, struct err *err);
 
-/* Root directory of the writable disk, mounted detached; the caller owns it. */
+/* Root directory of the writable disk, which is mounted; the caller owns it. */
 int guest_mount_rw(struct err *err);
 
 /* Mount share @index at its place below /shares. 0 or a negative errno. */
