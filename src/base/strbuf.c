@@ -32,7 +32,9 @@ static int strbuf_grow(struct strbuf *sb, size_t more)
 	need = sb->len + more + 1;
 	if (need <= sb->room)
 		return 0;
-	room = MAX(MAX(need, (size_t)ROOM_MIN), MIN(sb->room * 2, sb->max_bytes + 1));
+	room = MIN(sb->room * 2, sb->max_bytes + 1);
+	room = MAX(room, need);
+	room = MAX(room, (size_t)ROOM_MIN);
 	text = realloc(sb->text, room);
 	if (!text) {
 		sb->failed = true;
