@@ -29,6 +29,8 @@
 #define EXIT_CANNOT_EXEC 126
 #define EXIT_NO_COMMAND 127
 
+static const char usage[] = "usage: hull-init [--] COMMAND [ARGUMENT...] | --version | --help";
+
 /* Signals that report a fault of our own code: blocked, they would be lost or loop. */
 static const int own_signals[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
 
@@ -105,12 +107,16 @@ int main(int argc, char *argv[])
 	pid_t command;
 
 	log_set_program("hull-init");
-	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)puts("hull-init " HULL_VERSION);
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		(void)puts(usage);
+		return 0;
+	}
 	if (first >= argc || (first == 1 && argv[1][0] == '-')) {
-		log_error("usage: hull-init [--] COMMAND [ARGUMENT...]");
+		log_error("%s", usage);
 		return EXIT_USAGE;
 	}
 
