@@ -17,6 +17,16 @@ extern const struct command command_rename, command_rm;
 extern const struct command command_exec, command_logs, command_ps;
 /* internal.c */
 extern const struct command command_internal_reap;
+/* image.c, image_list.c, image_helper.c */
+extern const struct command command_images, command_history, command_image_inspect;
+extern const struct command command_rmi, command_tag, command_image_prune;
+extern const struct command command_import, command_load, command_save, command_bootstrap;
+/* volume.c */
+extern const struct command command_volume_create, command_volume_list, command_volume_inspect;
+extern const struct command command_volume_remove, command_volume_prune;
+/* system.c, system_df.c */
+extern const struct command command_system_df, command_system_prune, command_system_check;
+extern const struct command command_container_prune;
 /* version.c */
 extern const struct command command_version;
 

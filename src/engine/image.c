@@ -17,7 +17,7 @@ void engine_image_done(struct engine_image *image)
 {
 	store_image_done(&image->row);
 	spec_image_done(&image->config);
-	image->containers = 0;
+	image->containers = image->shared_bytes = 0;
 }
 
 void engine_images_done(struct engine_images *list)
@@ -148,6 +148,33 @@ static bool image_matches(const struct wanted *w, struct engine_image *image)
 	return image->row.names.len > 0;
 }
 
+static bool has_layer(const struct store_image *image, const char *diff_id)
+{
+	for (size_t i = 0; i < image->layers_len; i++)
+		if (strcmp(image->layers[i].diff_id, diff_id) == 0)
+			return true;
+
+	return false;
+}
+
+/* Bytes of the layers of image @which that another of @rows has too. */
+static uint64_t shared_bytes(const struct store_images *rows, size_t which)
+{
+	const struct store_image *image = &rows->items[which];
+	uint64_t bytes = 0;
+
+	for (size_t l = 0; l < image->layers_len; l++) {
+		const struct store_layer *layer = &image->layers[l];
+		bool shared = false;
+
+		for (size_t i = 0; i < rows->len && !shared; i++)
+			shared = i != which && has_layer(&rows->items[i], layer->diff_id);
+		bytes += shared ? layer->file_bytes : 0;
+	}
+
+	return bytes;
+}
+
 int engine_image_list(struct engine *e, const struct strv *filters, struct engine_images *ret,
 		      struct err *err)
 {
@@ -162,8 +189,13 @@ int engine_image_list(struct engine *e, const struct strv *filters, struct engin
 	if (r == 0)
 		r = store_container_list(e->store, &all, err);
 	list.items = mem_calloc(rows.len, sizeof(*list.items));
+	for (size_t i = 0; r == 0 && i < rows.len; i++)
+		list.items[i].shared_bytes = shared_bytes(&rows, i);
 	for (size_t i = 0; r == 0 && i < rows.len; i++) {
-		auto_done(engine_image) image = { .row = rows.items[i] };
+		auto_done(engine_image) image = {
+			.row = rows.items[i],
+			.shared_bytes = list.items[i].shared_bytes,
+		};
 
 		rows.items[i] = (struct store_image){ 0 };
 		r = complete(&all, &image, err);

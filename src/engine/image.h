@@ -24,11 +24,13 @@ struct engine;
  * @row:	what the store knows
  * @config:	its config document, decoded
  * @containers:	how many containers are made of it
+ * @shared_bytes: of its layers, what another image has too; engine_image_list() only
  */
 struct engine_image {
 	struct store_image row;
 	struct spec_image config;
 	uint64_t containers;
+	uint64_t shared_bytes;
 };
 void engine_image_done(struct engine_image *image);
 DEFINE_AUTO_DONE(engine_image)

@@ -16,11 +16,6 @@ int engine_usage(struct engine *e, struct store_usage *ret, struct err *err)
 	return store_usage(e->store, ret, err);
 }
 
-int engine_volume_bytes(struct engine *e, const char *name, uint64_t *ret_bytes, struct err *err)
-{
-	return store_volume_usage(e->store, name, ret_bytes, err);
-}
-
 /* ---- prune ---- */
 
 void engine_pruned_done(struct engine_pruned *pruned)

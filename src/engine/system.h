@@ -18,9 +18,6 @@ struct engine;
 /* What the store takes on disk; the sum is what du(1) says of it. */
 int engine_usage(struct engine *e, struct store_usage *ret, struct err *err);
 
-/* Bytes on disk of one volume. */
-int engine_volume_bytes(struct engine *e, const char *name, uint64_t *ret_bytes, struct err *err);
-
 /**
  * struct engine_pruned - what engine_prune() took away
  * @containers:	ids

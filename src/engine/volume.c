@@ -117,6 +117,22 @@ int engine_volume_inspect(struct engine *e, const char *name, json_t **ret, stru
 	return 0;
 }
 
+int engine_volume_links(struct engine *e, const char *name, size_t *ret, struct err *err)
+{
+	auto_done(strv) users = { 0 };
+	int r = store_volume_users(e->store, name, &users, err);
+
+	if (r == 0)
+		*ret = users.len;
+
+	return r;
+}
+
+int engine_volume_bytes(struct engine *e, const char *name, uint64_t *ret_bytes, struct err *err)
+{
+	return store_volume_usage(e->store, name, ret_bytes, err);
+}
+
 int engine_volume_remove(struct engine *e, const char *name, bool force, struct err *err)
 {
 	struct err why = ERR_INIT;

@@ -26,6 +26,12 @@ int engine_volume_list(struct engine *e, const struct strv *filters, struct stor
 /* What docker volume inspect shows; the caller owns @ret. */
 int engine_volume_inspect(struct engine *e, const char *name, json_t **ret, struct err *err);
 
+/* How many containers use it. 0 or a negative errno. */
+int engine_volume_links(struct engine *e, const char *name, size_t *ret, struct err *err);
+
+/* Bytes on disk as du counts. */
+int engine_volume_bytes(struct engine *e, const char *name, uint64_t *ret_bytes, struct err *err);
+
 /* @force: an absent one is success. One that a container uses is always refused. */
 int engine_volume_remove(struct engine *e, const char *name, bool force, struct err *err);
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * image.c - hull rmi, tag, image inspect, image prune
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/confirm.h"
+#include "cli/format.h"
+#include "cli/image.h"
+#include "engine/system.h"
+#include "wire/json.h"
+
+void image_print_removed(const struct engine_image_removed *removed, bool capital)
+{
+	for (size_t i = 0; i < removed->untagged.len; i++)
+		printf("%s: %s\n", capital ? "Untagged" : "untagged", removed->untagged.items[i]);
+	for (size_t i = 0; i < removed->deleted.len; i++)
+		printf("%s: %s\n", capital ? "Deleted" : "deleted", removed->deleted.items[i]);
+}
+
+/* ---- rmi ---- */
+
+struct rmi_args {
+	bool force;
+};
+
+static const struct opt rmi_opts[] = {
+	{ 'f', "force", OPT_BOOL, offsetof(struct rmi_args, force), NULL, NULL,
+	  "Also with several names, or used by stopped containers (which keep its layers)" },
+	{ 0, "no-prune", OPT_REFUSED_BOOL, 0, NULL, NULL, "there are no parent images to keep" },
+	OPT_END,
+};
+
+struct rmi {
+	struct engine *engine;
+	bool force;
+};
+
+static int rmi_one(void *ctx, const char *word, struct err *err)
+{
+	const struct rmi *rmi = ctx;
+	auto_done(engine_image_removed) removed = { 0 };
+	int r = engine_image_remove(rmi->engine, word, rmi->force, &removed, err);
+
+	image_print_removed(&removed, true);
+
+	return r;
+}
+
+static int run_rmi(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
+{
+	const struct rmi_args *a = args;
+	struct rmi rmi = { .force = a->force };
+	int r = cli_engine(cli, CLI_ENGINE_WRITE, &rmi.engine, err);
+
+	return r < 0 ? r : cli_each(words, words_len, rmi_one, &rmi);
+}
+
+const struct command command_rmi = {
+	.usage = "[OPTIONS] IMAGE [IMAGE...]",
+	.summary = "Remove images",
+	.opts = rmi_opts,
+	.args_bytes = sizeof(struct rmi_args),
+	.min_words = 1,
+	.max_words = COMMAND_MANY,
+	.run = run_rmi,
+};
+
+/* ---- tag ---- */
+
+static int run_tag(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
+{
+	struct engine *e;
+	int r = cli_engine(cli, CLI_ENGINE_WRITE, &e, err);
+
+	(void)args;
+	(void)words_len;
+
+	return r < 0 ? r : engine_image_tag(e, words[0], words[1], err);
+}
+
+const struct command command_tag = {
+	.usage = "IMAGE NAME[:TAG]",
+	.summary = "Give an image one more name",
+	.min_words = 2,
+	.max_words = 2,
+	.run = run_tag,
+};
+
+/* ---- inspect ---- */
+
+struct inspect_args {
+	const char *format;
+};
+
+static const struct opt inspect_opts[] = {
+	{ 'f', "format", OPT_TEXT, offsetof(struct inspect_args, format), NULL, NULL,
+	  "Print json, or by a template such as '{{.Id}}'" },
+	OPT_END,
+};
+
+struct inspect {
+	struct engine *engine;
+	json_t *documents;
+};
+
+static int inspect_one(void *ctx, const char *word, struct err *err)
+{
+	const struct inspect *inspect = ctx;
+	json_t *doc = NULL;
+	int r = engine_image_inspect(inspect->engine, word, &doc, err);
+
+	if (r == 0)
+		json_array_append_new(inspect->documents, doc);
+
+	return r;
+}
+
+static int run_inspect(struct cli *cli, const void *args, char **words, int words_len,
+		       struct err *err)
+{
+	const struct inspect_args *a = args;
+	auto_json *documents = json_array();
+	struct inspect inspect = { .documents = documents };
+	int status, r = cli_engine(cli, CLI_ENGINE_READ, &inspect.engine, err);
+
+	if (r < 0)
+		return r;
+	status = cli_each(words, words_len, inspect_one, &inspect);
+	r = format_documents(stdout, a->format, documents, err);
+
+	return r < 0 ? r : status;
+}
+
+const struct command command_image_inspect = {
+	.usage = "[OPTIONS] IMAGE [IMAGE...]",
+	.summary = "Show everything about images",
+	.opts = inspect_opts,
+	.args_bytes = sizeof(struct inspect_args),
+	.min_words = 1,
+	.max_words = COMMAND_MANY,
+	.run = run_inspect,
+};
+
+/* ---- prune ---- */
+
+struct prune_args {
+	bool all, force;
+	struct strv filters;
+};
+
+static const struct opt prune_opts[] = {
+	{ 'a', "all", OPT_BOOL, offsetof(struct prune_args, all), NULL, NULL,
+	  "All images that no container uses, not only those without a name" },
+	{ 0, "filter", OPT_LIST, offsetof(struct prune_args, filters), "KEY=VALUE", NULL,
+	  "Only images with: until, label" },
+	{ 'f', "force", OPT_BOOL, offsetof(struct prune_args, force), NULL, NULL, "Do not ask" },
+	OPT_END,
+};
+
+static int run_prune(struct cli *cli, const void *args, char **words, int words_len,
+		     struct err *err)
+{
+	const struct prune_args *a = args;
+	auto_done(engine_image_removed) removed = { 0 };
+	char text[FORMAT_TEXT_BYTES];
+	uint64_t bytes = 0;
+	struct engine *e;
+	int r;
+
+	(void)words;
+	(void)words_len;
+	if (!a->force && !confirm(a->all ? "This will remove all images that no container uses."
+					 : "This will remove all images without a name."))
+		return 0;
+	r = cli_engine(cli, CLI_ENGINE_WRITE, &e, err);
+	if (r == 0)
+		r = engine_image_prune(e, a->all, &a->filters, &removed, &bytes, err);
+	if (r < 0)
+		return r;
+	if (removed.untagged.len + removed.deleted.len > 0) {
+		printf("Deleted Images:\n");
+		image_print_removed(&removed, false);
+		printf("\n");
+	}
+	printf("Total reclaimed space: %s\n", format_bytes(bytes, text));
+
+	return 0;
+}
+
+const struct command command_image_prune = {
+	.usage = "[OPTIONS]",
+	.summary = "Remove images that are not used",
+	.opts = prune_opts,
+	.args_bytes = sizeof(struct prune_args),
+	.run = run_prune,
+};
