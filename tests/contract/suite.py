@@ -54,7 +54,7 @@ class Suite:
         libexec = self.scratch.dir("libexec")
         for program in (self.build / "bin").iterdir():
             if program.name.startswith("hull-") and os.access(program, os.X_OK):
-                source = self.build / "tests" / "libexec" / program.name
+                source = self.build / "tests" / "contract" / program.name
                 (libexec / program.name).symlink_to(source if source.exists() else program)
         return libexec
 

@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# machine.bats - SIGKILL around a virtual machine: QEMU, virtiofsd, monitor, client, the workload inside
+
+load ../lib/common
+
+setup_file() { make_store; }
+teardown_file() { remove_store; }
+
+setup() {
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine"
+}
+
+recovers() {
+	local id
+	for id in $(hull ps -aq); do hull rm -f "$id"; done
+	run hull system check
+	[ "$status" = 0 ] || { echo "system check: $output"; return 1; }
+	run python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/machine"
+	expect ""
+}
+
+start_machine() {
+	hull run -d --name victim --isolation vm -v "$store/host:/host" busybox sleep 1000000
+	id=$(hull inspect --format '{{.Id}}' victim)
+	monitor=$(jq -r '.monitor_pid // .pid' "$HULL_RUN_ROOT/$id/state")
+	qemu=$(child_named qemu-system)
+	fsd=$(child_named virtiofsd)
+}
+
+# A descendant of the monitor, or a process in the workload's cgroup, with that program.
+child_named() {
+	local pid
+	for pid in $(pgrep -f "$1"); do
+		if grep -q "hull-$id" "/proc/$pid/cgroup" 2>/dev/null || [ "$(ps -o ppid= -p "$pid" | tr -d ' ')" = "$monitor" ]; then
+			echo "$pid"
+			return
+		fi
+	done
+}
+
+ended_with_137() {
+	AWAIT_S=40 await sh -c '[ "$(hull inspect --format "{{.State.Status}}" victim)" = exited ]'
+	run hull inspect --format '{{.State.ExitCode}}' victim
+	expect 137
+}
+
+@test "QEMU killed: idle, during exec, paused, attached, stopping" {
+	for stage in idle exec paused attached stopping; do
+		start_machine
+		[ -n "$qemu" ]
+		case $stage in
+		exec) hull exec victim sleep 1000000 >/dev/null 2>&1 & ;;
+		paused) hull pause victim ;;
+		attached) hull attach victim >/dev/null 2>&1 & ;;
+		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
+		esac
+		kill -9 "$qemu"
+		ended_with_137
+		recovers
+	done
+}
+
+@test "the monitor killed: the machine goes with it" {
+	start_machine
+	kill -9 "$monitor"
+	ended_with_137
+	await sh -c "! kill -0 $qemu"
+	recovers
+}
+
+@test "virtiofsd killed: the machine ends rather than hangs" {
+	start_machine
+	[ -n "$fsd" ]
+	kill -9 "$fsd"
+	ended_with_137
+	recovers
+}
+
+@test "the workload killed from inside" {
+	start_machine
+	hull exec --privileged victim sh -c 'kill -9 -1' >/dev/null 2>&1 || true
+	hull kill victim || true
+	ended_with_137
+	recovers
+}
+
+@test "the client killed while the machine boots" {
+	for ms in 0.1 0.5 1 1.5 2; do
+		hull run --isolation vm --name victim busybox sleep 1000000 >/dev/null 2>&1 &
+		sleep $ms # how far it has come is the point; any is right
+		kill -9 $!
+		wait $! || true
+		recovers
+	done
+}

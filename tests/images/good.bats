@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# good.bats - images in every format: import, list, run, save; layers are what their tars say
+
+load ../lib/common
+
+setup_file() {
+	make_store
+	"$BATS_TEST_DIRNAME/../lib/images.py" good "$store/good"
+}
+teardown_file() { remove_store; }
+teardown() { remove_containers; }
+
+# Does a container of that image see what the two layers of images.py make?
+sees_layers() {
+	run hull run --rm "$1" sh -c 'cat /etc/keep /opaque/new /becomes-file; test -e /etc/gone ||
+		echo; ls /opaque /odd/empty; stat -c "%a %u %g" /odd /odd/setuid; cat /implied/parent/file;
+		stat -c %h /odd/block; ls /many | sha256sum'
+	expect "145
+/odd/empty
+
+/opaque:
+new
+1770 7 8
+4755 1000 100
+parents that the archive does not name2
+$(seq -f %04g 0 1499 | sha256sum)"
+}
+
+@test "OCI archives and layouts: none, gzip, zstd" {
+	for form in oci-none.tar oci-gzip.tar oci-zstd.tar layout-none layout-gzip layout-zstd; do
+		expect_status 0 hull image import --quiet "$store/good/$form" --name "form:$form"
+		sees_layers "form:$form"
+	done
+}
+
+@test "all of them share their layers" {
+	[ "$(find "$HULL_ROOT/layers" -name '*.erofs' | wc -l)" = 3 ]
+}
+
+@test "Docker archives, with the manifest first and last" {
+	for form in docker-first docker-last; do
+		expect_status 0 hull image import --quiet "$store/good/$form.tar"
+		run hull images --format '{{.Repository}}:{{.Tag}}'
+		expect_part good:docker
+		sees_layers good:docker
+		hull image rm good:docker
+	done
+}
+
+@test "plain root filesystems, with --change" {
+	for form in rootfs.tar rootfs.tar.gz rootfs.tar.zst; do
+		expect_status 0 hull image import --quiet "$store/good/$form" --name "plain:$form" \
+			--change 'CMD ["sh", "-c", "echo from CMD $WORD"]' --change 'ENV WORD=set'
+		run hull run --rm "plain:$form"
+		expect "from CMD set"
+	done
+}
+
+@test "what a layer holds is what GNU tar makes of it" {
+	hull image import --quiet "$store/good/odd.tar" --name odd
+	id=$(hull image inspect --format '{{index .RootFS.Layers 0}}' odd)
+	file=$(find "$HULL_ROOT/layers" -name "*${id#sha256:}*.erofs")
+	[ -f "$file" ]
+	mkdir "$store/mnt"
+	mount -t erofs -o ro,loop "$file" "$store/mnt"
+	run "$BATS_TEST_DIRNAME/../lib/images.py" compare "$store/good/odd.tar" "$store/mnt"
+	umount "$store/mnt"
+	rmdir "$store/mnt"
+	expect ""
+}
+
+@test "fsck.erofs accepts every layer" {
+	find "$HULL_ROOT/layers" -name '*.erofs' >"$store/list"
+	[ -s "$store/list" ]
+	while read -r file; do
+		expect_status 0 fsck.erofs "$file"
+	done <"$store/list"
+	rm "$store/list"
+}
+
+@test "save gives back the bytes that came in" {
+	hull image import --quiet "$store/good/oci-none.tar" --name back
+	hull image save -o "$store/saved.tar" back
+	mkdir "$store/saved"
+	tar -xf "$store/saved.tar" -C "$store/saved"
+	for digest in $(hull image inspect back | jq -r '.[0].RootFS.Layers[]'); do
+		[ "$(sha256sum <"$store/saved/blobs/sha256/${digest#sha256:}" | cut -d' ' -f1)" = "${digest#sha256:}" ]
+	done
+	expect_status 0 hull image import --quiet "$store/saved.tar" --name again
+	expect "$(hull image inspect --format '{{.Id}}' back)"
+	rm -r "$store/saved" "$store/saved.tar"
+}
+
+@test "tag, history, inspect, rm" {
+	hull image import --quiet "$store/good/oci-gzip.tar" --name one
+	hull image tag one two:v2
+	run hull image history --format '{{.CreatedBy}}' two:v2
+	expect "$(printf 'layer 1\nlayer 0')"
+	run hull image inspect --format '{{index .Config.Labels "made"}}' one
+	expect by-test
+	run hull image rm one
+	expect_part one
+	expect_status 0 hull run --rm two:v2 true
+}
+
+@test "an image in use is not removed" {
+	hull run -d --name uses busybox sleep 1000000
+	run hull image rm busybox
+	[ "$status" = 1 ]
+	expect_part uses
+	expect_status 0 hull run --rm busybox true
+}
+
+@test "rm of all images leaves no layer" {
+	for id in $(hull images -q --no-trunc | sort -u); do hull image rm -f "$id"; done
+	[ -z "$(find "$HULL_ROOT/layers" "$HULL_ROOT/content" -type f)" ]
+	expect_status 0 hull system check
+	hull image bootstrap busybox
+}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# common.bash - what the bats files share: a store of their own with one image, and its removal
+# shellcheck shell=bash
+
+build=${HULL_TEST_BUILD:-$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build}
+
+# Once a file: a store below the build directory, busybox in it.
+make_store() {
+	mkdir -p "$build/tmp"
+	store=$(mktemp -d "$build/tmp/bats.XXXXXX")
+	chmod 755 "$store"
+	mkdir "$store/host"
+	export HULL_ROOT=$store/root HULL_RUN_ROOT=$store/run store build
+	export PATH=$build/bin:$PATH
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/before"
+	hull image bootstrap busybox >/dev/null
+}
+
+# Everything of the store goes; what stays on the machine fails the file.
+remove_store() {
+	local id
+	for id in $(hull ps -aq); do hull rm -f "$id" >/dev/null 2>&1 || true; done
+	hull volume prune --force >/dev/null 2>&1 || true
+	hull images -q --no-trunc | sort -u | xargs -r hull image rm -f >/dev/null 2>&1 || true
+	hull system check >&2
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/before" >&2
+	rm -rf "$store"
+}
+
+# After each test: no container is left to the next one.
+remove_containers() {
+	local id
+	for id in $(hull ps -aq); do hull rm -f "$id" >/dev/null 2>&1 || true; done
+}
+
+# expect_status N COMMAND...: run it as bats' run does and compare
+expect_status() {
+	local want=$1
+	shift
+	run "$@"
+	if [ "$status" != "$want" ]; then
+		echo "status $status instead of $want: $*"
+		echo "$output"
+		return 1
+	fi
+}
+
+# expect TEXT: the output of the last run is exactly that
+expect() {
+	if [ "$output" != "$1" ]; then
+		printf 'output is  %q\ninstead of %q\n' "$output" "$1"
+		return 1
+	fi
+}
+
+# expect_part TEXT: the output of the last run has it
+expect_part() {
+	case $output in *"$1"*) ;; *)
+		printf 'output is %q\nwithout   %q\n' "$output" "$1"
+		return 1
+		;;
+	esac
+}
+
+# await COMMAND...: until it succeeds, at most 20 s
+await() {
+	local deadline=$((SECONDS + ${AWAIT_S:-20}))
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $deadline ]; then
+			echo "never came true: $*"
+			return 1
+		fi
+		sleep 0.02
+	done
+}

@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# run.bats - flags, messages and exit statuses of run, and what its defaults are
+
+load ../lib/common
+
+setup_file() { make_store; }
+teardown_file() { remove_store; }
+teardown() { remove_containers; }
+
+@test "a status between 0 and 255 is the command's" {
+	expect_status 42 hull run --rm busybox sh -c 'exit 42'
+}
+
+@test "without a command the image's own runs" {
+	expect_status 0 hull run --rm -i busybox <<<'echo from the shell'
+	expect "from the shell"
+}
+
+@test "a flag that Docker has and Hull lacks is refused by name" {
+	for flag in --gpus=all --publish=80:80 --link=x --log-driver=syslog --restart=always; do
+		expect_status 125 hull run --rm "$flag" busybox true
+		expect_part "hull: "
+		expect_part "${flag%%=*}"
+	done
+}
+
+@test "a flag that nobody has is refused with a way out" {
+	expect_status 125 hull run --no-such-flag busybox true
+	expect_part "--no-such-flag"
+	expect_part "--help"
+}
+
+@test "an unknown image is refused with a hint" {
+	expect_status 125 hull run --rm no-such-image true
+	expect_part "no-such-image"
+	expect_part "hint: "
+}
+
+@test "an unknown level is refused, none is ever put in its place" {
+	expect_status 125 hull run --rm --isolation usermode busybox true
+	expect_part "usermode"
+	run hull ps -aq
+	expect ""
+}
+
+@test "the host's network at level vm is refused with the reason" {
+	expect_status 125 hull run --rm --isolation vm --network host busybox true
+	expect_part "network"
+}
+
+@test "malformed values are named" {
+	while read -r flag value; do
+		expect_status 125 hull run --rm "$flag" "$value" busybox true
+		expect_part "$value"
+	done <<-LIST
+		-m 12q
+		--cpus minus
+		--pids-limit many
+		--ulimit nofile=a:b
+		--cap-add NO_SUCH_CAP
+		-v relative/path:also/relative
+		--mount type=magic,target=/x
+		--network no-such-network
+		--stop-signal SIGNOTHING
+		--shm-size -5
+		--user a:b:c
+	LIST
+	run hull ps -aq
+	expect ""
+}
+
+@test "a bind source that does not exist is named" {
+	expect_status 125 hull run --rm --mount "type=bind,source=$store/nothing,target=/x" busybox true
+	expect_part "$store/nothing"
+}
+
+@test "--name is unique, and free again after rm" {
+	hull run -d --name twin busybox sleep 1000000
+	expect_status 125 hull run -d --name twin busybox true
+	expect_part "twin"
+	hull rm -f twin
+	expect_status 0 hull run --rm --name twin busybox true
+}
+
+@test "-d prints the id, and --cidfile keeps it" {
+	run hull run -d --cidfile "$store/cid" busybox true
+	[ ${#output} = 64 ]
+	expect "$(cat "$store/cid")"
+	expect_status 125 hull run -d --cidfile "$store/cid" busybox true
+	expect_part "$store/cid"
+}
+
+@test "--env-file and -e without a value" {
+	printf '# comment\nFROM_FILE=one\nGIVEN_ON\n' >"$store/env"
+	export GIVEN_ON=two PASSED=three
+	expect_status 0 hull run --rm --env-file "$store/env" -e PASSED -e NOT_SET_HERE busybox \
+		sh -c 'echo $FROM_FILE $GIVEN_ON $PASSED; env | grep -c NOT_SET_HERE'
+	expect_part "one two three"
+}
+
+@test "--entrypoint replaces the image's" {
+	expect_status 0 hull run --rm --entrypoint echo busybox a b
+	expect "a b"
+}
+
+@test "--rm removes at the end, also when detached" {
+	hull run -d --rm --name brief busybox true
+	await sh -c '! hull inspect brief'
+}
+
+@test "--label and ps --filter" {
+	hull run -d --label colour=red --name red busybox sleep 1000000
+	hull run -d --label colour=blue --name blue busybox sleep 1000000
+	run hull ps --filter label=colour=red --format '{{.Names}}'
+	expect "red"
+	run hull ps --filter name=blue --format '{{.Names}}'
+	expect "blue"
+}
+
+@test "stdout of run is the command's alone" {
+	run bash -c 'hull run --rm busybox echo one 2>/dev/null'
+	expect "one"
+}
+
+@test "the container's root is not the host's, unless asked for" {
+	run hull run --rm busybox sh -c 'cat /proc/self/uid_map'
+	[ "$(echo $output | cut -d' ' -f2)" != 0 ]
+	run hull run --rm --userns host busybox sh -c 'cat /proc/self/uid_map'
+	[ "$(echo $output | cut -d' ' -f2)" = 0 ]
+}
+
+@test "containers have ranges of ids that do not meet" {
+	for _ in 1 2 3; do hull run -d busybox sleep 1000000; done
+	run bash -c 'for id in $(hull ps -q); do hull exec $id cat /proc/self/uid_map; done |
+		awk "{print \$2}" | sort -u | wc -l'
+	expect "3"
+}
+
+@test "--network host sees the host's interfaces, none sees lo" {
+	run hull run --rm --network host busybox ls /sys/class/net
+	expect "$(ls /sys/class/net)"
+	run hull run --rm --network none busybox ls /sys/class/net
+	expect "lo"
+}
+
+@test "--privileged has all capabilities and devices" {
+	run hull run --rm --privileged busybox sh -c 'grep CapEff /proc/self/status; ls /dev | wc -l'
+	expect_part "$(grep CapEff /proc/self/status | cut -f2)"
+}
+
+@test "--device brings one device in" {
+	run hull run --rm --userns host --device /dev/full:/dev/mine busybox sh -c 'echo x >/dev/mine'
+	[ "$status" != 0 ]
+	expect_part "No space left"
+}
+
+@test "a seccomp profile is followed" {
+	cat >"$store/profile" <<-JSON
+		{"defaultAction": "SCMP_ACT_ALLOW",
+		 "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}
+	JSON
+	run hull run --rm --security-opt "seccomp=$store/profile" busybox mkdir /tmp/x
+	[ "$status" != 0 ]
+	expect_part "not implemented"
+}
+
+@test "a killed client leaves the workload running" {
+	hull run --name lives busybox sleep 1000000 &
+	local client=$!
+	await sh -c 'hull inspect --format "{{.State.Running}}" lives | grep true'
+	kill -9 $client
+	wait $client || true
+	run hull inspect --format '{{.State.Running}}' lives
+	expect true
+}
