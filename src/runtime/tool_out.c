@@ -365,7 +365,7 @@ static int write_archive(struct out *out, const struct spec_tool *tool, int root
 {
 	int nofollow = tool->flags & SPEC_TOOL_FOLLOW ? 0 : O_NOFOLLOW;
 	bool root_names = tool->flags & SPEC_TOOL_ROOT_NAMES;
-	struct slice base = tool_base_name(tool->path);
+	struct slice base = tool->name ? slice_of(tool->name) : tool_base_name(tool->path);
 	auto_close int fd = -1;
 	struct member m;
 	int r = member_open(&m, root_fd, tool->path, nofollow, err);

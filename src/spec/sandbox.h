@@ -192,11 +192,18 @@ enum spec_tool_flags {
 	SPEC_TOOL_FOLLOW = 1 << 3, /* TAR_OUT, STAT: follow a symlink at the end of @path */
 };
 
-/* A small built-in job done inside a sandbox's root, by the same code at every level. */
+/**
+ * struct spec_tool - a small built-in job in a sandbox's root, by the same code at every level
+ * @kind:	which
+ * @flags:	enum spec_tool_flags
+ * @path:	absolute, resolved in the root
+ * @name:	TAR_OUT: what the archive calls @path instead of its last component; or NULL
+ */
 struct spec_tool {
 	enum spec_tool_kind kind;
 	uint32_t flags;
 	char *path;
+	char *name;
 };
 
 /* Resource use; counters since the start. What a level cannot measure is -1. */
