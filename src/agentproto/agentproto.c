@@ -243,8 +243,11 @@ static bool take_failure(struct slice *rest, struct err *ret)
 	    !take_text(rest, ret->frames, sizeof(ret->frames), &ret->used) ||
 	    !take_text(rest, ret->hint, sizeof(ret->hint) - 1, &hint_len))
 		return false;
-	if (code == 0)
+	/* Without a failure there is nothing to tell, and no text that a guest could slip in. */
+	if (code == 0) {
+		*ret = (struct err)ERR_INIT;
 		return true;
+	}
 	ret->code = (int)MIN(code, 4096U);
 	ret->kind = (enum err_kind)MIN(kind, 255U);
 	err_sanitize(ret);

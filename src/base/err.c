@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static void PRINTF_LIKE(2, 0) frame_addv(struct err *err, const char *fmt, va_list ap)
 {
@@ -130,6 +131,20 @@ char *err_text(const struct err *err, char *buf, size_t buf_bytes)
 	return buf;
 }
 
+/* Replace what a terminal would obey: C0, DEL, and C1 in UTF-8. NUL separates frames: it stays. */
+static void disarm(char *text, size_t len)
+{
+	unsigned char before = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if ((c < ' ' && c != '\0') || c == 0x7f || (before == 0xc2 && c < 0xa0))
+			text[i] = '?';
+		before = c;
+	}
+}
+
 void err_sanitize(struct err *err)
 {
 	if (err->code <= 0 || err->code > 4095)
@@ -140,13 +155,9 @@ void err_sanitize(struct err *err)
 		err->used = sizeof(err->frames);
 	if (err->used > 0)
 		err->frames[err->used - 1] = '\0';
-	for (size_t i = 0; i < err->used; i++)
-		if ((unsigned char)err->frames[i] < ' ' && err->frames[i] != '\0')
-			err->frames[i] = '?';
+	disarm(err->frames, err->used);
 	err->hint[sizeof(err->hint) - 1] = '\0';
-	for (size_t i = 0; err->hint[i]; i++)
-		if ((unsigned char)err->hint[i] < ' ')
-			err->hint[i] = '?';
+	disarm(err->hint, strlen(err->hint));
 }
 
 int err_exit_status(const struct err *err)

@@ -84,13 +84,16 @@ struct tar_reader *tar_reader_new(const struct tar_reader_ops *ops, void *ctx)
 
 void tar_reader_free(struct tar_reader *r)
 {
-	struct strbuf *bufs[] = { &r->extension, &r->pax_text, &r->long_name, &r->long_link,
-				  &r->name,	 &r->link,     &r->uname,     &r->gname };
-
 	if (!r)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(bufs); i++)
-		strbuf_done(bufs[i]);
+	strbuf_done(&r->extension);
+	strbuf_done(&r->pax_text);
+	strbuf_done(&r->long_name);
+	strbuf_done(&r->long_link);
+	strbuf_done(&r->name);
+	strbuf_done(&r->link);
+	strbuf_done(&r->uname);
+	strbuf_done(&r->gname);
 	tar_pax_done(&r->pax);
 	tar_map_done(&r->map);
 	free(r);

@@ -57,12 +57,31 @@ static void test_sanitize(void **state)
 	assert_int_equal(err_exit_status(&err), 125);
 }
 
+/* Nothing that a terminal would obey comes through; letters beyond ASCII do. */
+static void test_sanitize_text(void **state)
+{
+	struct err err = ERR_INIT;
+	char text[200];
+
+	(void)state;
+	err_set(&err, ENOENT,
+		"a\033[31mb\x7f"
+		"c\xc2\x9b"
+		"31md\r\n caf\xc3\xa9 \xe2\x80\x9c");
+	err_hint(&err, "\007ring");
+	err_sanitize(&err);
+	assert_string_equal(err_text(&err, text, sizeof(text)),
+			    "a?[31mb?c\xc2?31md?? caf\xc3\xa9 \xe2\x80\x9c");
+	assert_string_equal(err.hint, "?ring");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_overflow_keeps_the_cause),
 		cmocka_unit_test(test_sanitize),
+		cmocka_unit_test(test_sanitize_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

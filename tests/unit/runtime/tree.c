@@ -147,7 +147,7 @@ static int make_one(struct fill *fill, int dir_fd, const char *name, const char 
 	case 3:
 		if (fill->last[0] && linkat(fill->top_fd, fill->last, dir_fd, name, 0) == 0)
 			return -2;
-		/* fall through */
+		__attribute__((fallthrough));
 	case 4:
 	case 5:
 		fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
