@@ -149,10 +149,11 @@ static int as_mapped_root(struct build *b, struct err *err)
 
 int build_layers(struct build *b, struct err *err)
 {
-	int r = take_layers(b, err);
+	/* First, while the topmost layer still shows its owners as they are on disk. */
+	int r = take_writable(b, err);
 
 	if (r == 0)
-		r = take_writable(b, err);
+		r = take_layers(b, err);
 	if (r == 0)
 		r = as_mapped_root(b, err);
 
