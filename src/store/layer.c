@@ -86,16 +86,16 @@ int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest
 	struct store_ingest *in;
 	int r;
 
-	if (!digest_hex(diff_id))
+	if (diff_id && !digest_hex(diff_id))
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
 
 	in = mem_calloc(1, sizeof(*in));
 	in->store = s;
 	in->layer_fd = in->skeleton_fd = -1;
-	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id);
+	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id ? diff_id : "");
 	r = in->lock_fd = lock_open(s, err);
 	if (r >= 0)
-		r = lock_or_lease(s, in->lock_fd, diff_id, err);
+		r = diff_id ? lock_or_lease(s, in->lock_fd, diff_id, err) : 1;
 	if (r == 1)
 		r = in->layer_fd = store_tmpfile(s, "layers", err);
 	else if (r == 0)
@@ -111,7 +111,23 @@ out:
 	if (r == 0)
 		*ret = NULL;
 
-	return r < 0 ? err_wrap(err, r, "begin layer %s", diff_id) : 0;
+	return r < 0 ? err_wrap(err, r, "begin layer %s", diff_id ? diff_id : "") : 0;
+}
+
+int store_ingest_name(struct store_ingest *in, const char *diff_id, bool *ret_known,
+		      struct err *err)
+{
+	int r;
+
+	if (!digest_hex(diff_id))
+		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
+	r = lock_or_lease(in->store, in->lock_fd, diff_id, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id);
+	*ret_known = r == 0;
+
+	return 0;
 }
 
 int store_ingest_layer_fd(struct store_ingest *in)

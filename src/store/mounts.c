@@ -157,7 +157,8 @@ static int visit_main(void *arg)
 	if (r == 0)
 		r = visit_inside(v);
 	v->result = r;
-	_exit(0);
+
+	return 0; /* and clone(2)'s wrapper ends the child */
 }
 
 /* ---- outside ---- */

@@ -61,7 +61,8 @@ struct store_ingest;
 /**
  * store_ingest_begin() - Start writing a layer
  * @s:		store
- * @diff_id:	digest that the tar will have; ingests of one digest exclude each other
+ * @diff_id:	digest that the tar will have; ingests of one digest exclude each other. NULL when
+ *		only the end will tell: then store_ingest_name() comes before the commit
  * @ret:	NULL when the layer is there already (also: once another ingest has finished)
  * @err:	filled in on failure, may be NULL
  *
@@ -69,6 +70,18 @@ struct store_ingest;
  */
 int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest **ret,
 		       struct err *err);
+
+/**
+ * store_ingest_name() - Say what digest the tar turned out to have
+ * @in:		begun without one
+ * @diff_id:	the digest
+ * @ret_known:	true when the layer is there already: abort this one
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int store_ingest_name(struct store_ingest *in, const char *diff_id, bool *ret_known,
+		      struct err *err);
 
 /* Unnamed files (O_TMPFILE, read-write) for the EROFS image and the tar skeleton; borrowed. */
 int store_ingest_layer_fd(struct store_ingest *in);

@@ -237,7 +237,7 @@ int store_volume_remove(struct store *s, const char *name, struct err *err)
 	if (r == 0)
 		r = reclaim_all(s, NULL, err);
 
-	return err_wrap(err, r, "remove %s", name);
+	return r == 0 || r == -ENOENT ? r : err_wrap(err, r, "remove %s", name);
 }
 
 int store_volume_usage(struct store *s, const char *name, uint64_t *ret_bytes, struct err *err)

@@ -175,6 +175,43 @@ static void test_killed(void **state)
 	}
 }
 
+static void mount_one(struct fixture *f)
+{
+	struct store_layer layer;
+	int fd = -1;
+
+	fixture_digest(1, layer.diff_id);
+	_exit(store_layer_mounts(f->store, &layer, 1, &fd, &f->err) == -ECHILD && fd == -1 ? 0 : 1);
+}
+
+/* The child that works in the namespace is killed: an error, and no harm for the next one. */
+static void test_child_killed(void **state)
+{
+	struct fixture *f = *state;
+	struct store_layer layers[3];
+	int fds[3], status;
+	pid_t pid;
+
+	assert_ok(f, fixture_add_image(f, SEEDS, 3, "one", NULL));
+	store_close(f->store);
+	f->store = NULL;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)setenv("HULL_FAILPOINT", "mounts-dir", 1);
+		if (store_open(f->root, f->run_root, 0, &f->store, &f->err) == 0)
+			mount_one(f);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_ok(f, store_open(f->root, f->run_root, 0, &f->store, &f->err));
+	get(f, layers, fds);
+	put(fds);
+	assert_ok(f, store_layer_unmount_unused(f->store, &f->err));
+	assert_int_equal(count_mounts(f), 0);
+}
+
 /* Many processes at once, mounting and unmounting under each other's feet. */
 static void test_concurrent(void **state)
 {
@@ -223,6 +260,7 @@ int main(void)
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_lost_layer, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_killed, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_child_killed, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_concurrent, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_loop_device, fixture_setup, fixture_teardown),
 	};

@@ -90,7 +90,7 @@ static void test_used(void **state)
 /* A crash between the row and the directory is mended by whoever asks next. */
 static void make_data(struct fixture *f)
 {
-	struct store_volume v;
+	auto_done(store_volume) v = { 0 };
 	bool is_new;
 
 	(void)store_volume_make(f->store, "data", NULL, &v, &is_new, &f->err);
