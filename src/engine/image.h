@@ -104,4 +104,16 @@ int engine_image_tag(struct engine *e, const char *ref, const char *name, struct
 int engine_image_helper(const char *root, const char *run_root, bool quiet, const struct strv *args,
 			struct err *err);
 
+/**
+ * engine_image_verify() - Have hull-image verify every layer, and mend what can be mended
+ * @e:		engine
+ * @fn:		called for each finding
+ * @ctx:	for @fn
+ * @err:	filled in on failure
+ *
+ * Return: findings that are left, or a negative errno.
+ */
+int engine_image_verify(struct engine *e, void (*fn)(void *ctx, const char *what, bool mended),
+			void *ctx, struct err *err);
+
 #endif

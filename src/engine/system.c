@@ -108,10 +108,15 @@ int engine_check(struct engine *e, bool repair,
 {
 	/* Ends that nobody has recorded yet are not findings: recording them is part of listing. */
 	auto_done(engine_containers) list = { 0 };
-	int r = engine_list(e, &list, err);
+	int left, damaged = 0, r = engine_list(e, &list, err);
 
 	if (r == 0)
 		r = store_layer_unmount_unused(e->store, err);
+	if (r < 0)
+		return r;
+	left = store_check(e->store, repair, fn, ctx, err);
+	if (left >= 0 && repair)
+		damaged = engine_image_verify(e, fn, ctx, err);
 
-	return r < 0 ? r : store_check(e->store, repair, fn, ctx, err);
+	return left < 0 || damaged < 0 ? MIN(left, damaged) : left + damaged;
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "image/bootstrap.h"
 #include "image/guest.h"
+#include "image/progress.h"
+#include "store/store.h"
+#include "image/verify.h"
+#include "store/store.h"
 
 struct options {
 	const char *root, *run_root;
@@ -63,11 +69,92 @@ static int cmd_guest(const struct options *options, int argc, char **argv, struc
 	return guest_build(kernel, modules, agent, out, err);
 }
 
+static void print_finding(void *ctx, const char *what, bool mended)
+{
+	(void)ctx;
+	printf("%s: %s\n", mended ? "mended" : "found", what);
+}
+
+/* Run by hull system check --repair, which passes the lines on. */
+static int cmd_verify(const struct options *options, int argc, char **argv, struct err *err)
+{
+	struct store *store;
+	int r;
+
+	(void)argv;
+	if (argc != 1)
+		return usage(err, "verify takes no arguments");
+	r = store_open(options->root, options->run_root, STORE_WRITER, &store, err);
+	if (r < 0)
+		return r;
+	r = verify_layers(store, print_finding, NULL, err);
+	store_close(store);
+
+	return r;
+}
+
+static int open_store(const struct options *options, struct store **ret, struct err *err)
+{
+	return store_open(options->root, options->run_root, STORE_WRITER, ret, err);
+}
+
+static int run_busybox(const struct options *options, const char *name, struct progress *progress,
+		       struct err *err)
+{
+	char id[STORE_DIGEST_BYTES];
+	struct store *s;
+	int r = open_store(options, &s, err);
+
+	if (r < 0)
+		return r;
+	name = name ? name : "busybox:latest";
+	r = bootstrap_busybox(s, name, progress, id, err);
+	store_close(s);
+	if (r == 0)
+		printf("Loaded image: %s\n", name);
+
+	return r;
+}
+
+static int cmd_bootstrap(const struct options *options, int argc, char **argv, struct err *err)
+{
+	static const struct option longopts[] = {
+		{ "include", required_argument, NULL, 'i' },
+		{ "name", required_argument, NULL, 'n' },
+		{ 0 },
+	};
+	const char *include = NULL, *name = NULL;
+	struct progress progress;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'i':
+			include = optarg;
+			break;
+		case 'n':
+			name = optarg;
+			break;
+		default:
+			return usage(err, "unknown option of bootstrap");
+		}
+	}
+	if (optind + 1 != argc)
+		return usage(err, "bootstrap busybox, or bootstrap debian[:SUITE]");
+	progress_init(&progress, options->quiet);
+	if (strcmp(argv[optind], "busybox") == 0)
+		return run_busybox(options, name, &progress, err);
+
+	return usage(err, "only busybox and debian can be bootstrapped");
+}
+
 static const struct {
 	const char *name, *doing;
 	int (*run)(const struct options *options, int argc, char **argv, struct err *err);
 } commands[] = {
+	{ "bootstrap", "bootstrap the image", cmd_bootstrap },
 	{ "guest", "make the guest kernel ready", cmd_guest },
+	{ "verify", "verify the store's layers", cmd_verify },
 };
 
 static int read_options(int argc, char **argv, struct options *ret, struct err *err)
@@ -132,6 +219,8 @@ int main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	char text[sizeof(err.frames) + 64];
 
+	/* A child or a reader that is gone shows as an error of the write. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (dispatch(argc, argv, &doing, &err) >= 0)
 		return 0;
 	fprintf(stderr, "hull: cannot %s: %s\n", doing, err_text(&err, text, sizeof(text)));

@@ -262,6 +262,17 @@ int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *
 	return layer_open_path(s, path, diff_id, err);
 }
 
+int store_layer_discard(struct store *s, const char *diff_id, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (!digest_hex(diff_id))
+		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
+	layer_path(diff_id, path);
+
+	return store_unlink(s, path, err);
+}
+
 int layer_check_file(struct store *s, const char *diff_id, uint64_t size_bytes, struct err *err)
 {
 	auto_close int fd = store_layer_open(s, diff_id, err);

@@ -107,6 +107,9 @@ void store_ingest_abort(struct store_ingest *in);
 int store_layer_open(struct store *s, const char *diff_id, struct err *err);
 int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *err);
 
+/* Take a damaged layer's files away, so that the next ingest writes them anew. 0 or -errno. */
+int store_layer_discard(struct store *s, const char *diff_id, struct err *err);
+
 /**
  * store_layer_mounts() - Detached read-only mounts of layers, shared by all who ask
  * @s:		store
@@ -321,7 +324,7 @@ int store_usage(struct store *s, struct store_usage *ret, struct err *err);
 /**
  * store_check() - Compare rows, files and mounts
  * @s:		store
- * @repair:	mend what can be mended; also hashes every layer and document again
+ * @repair:	mend what can be mended; what a layer holds is for hull-image to verify
  * @fn:		called for each finding: what is wrong, and whether it was mended
  * @ctx:	for @fn
  * @err:	filled in on failure, may be NULL

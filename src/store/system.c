@@ -179,7 +179,7 @@ static int check_layers(struct check *check)
 		const char *diff_id = db_column_text(query, 0);
 		const char *image = db_column_text(query, 2);
 		struct err why = ERR_INIT;
-		char text[400], path[PATH_MAX];
+		char text[400];
 
 		r = layer_check_file(s, diff_id, (uint64_t)sqlite3_column_int64(query, 1), &why);
 		if (r == 0)
@@ -188,8 +188,8 @@ static int check_layers(struct check *check)
 			return err_wrap(check->err, r, "check layer %s", diff_id);
 		found(check, false, "%s: import %s again", err_text(&why, text, sizeof(text)),
 		      *image ? image : "its image");
-		layer_path(diff_id, path);
-		r = check->repair && r == -EUCLEAN ? store_unlink(s, path, check->err) : 0;
+		r = check->repair && r == -EUCLEAN ? store_layer_discard(s, diff_id, check->err)
+						   : 0;
 	}
 
 	return r;
