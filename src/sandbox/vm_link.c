@@ -178,7 +178,9 @@ static void on_lost(void *ctx, const struct err *why)
 {
 	char text[128];
 
-	vm_die(ctx, err_text(why, text, sizeof(text)));
+	/* Only its end closes the machine's side. */
+	vm_die(ctx,
+	       why->code == EPIPE ? "the machine has ended" : err_text(why, text, sizeof(text)));
 }
 
 static void on_message(void *ctx, const struct agentproto_msg *msg)
