@@ -114,7 +114,7 @@ int jail_seal(struct err *err)
 		ALLOW(mremap),
 		ALLOW(madvise),
 		ALLOW(brk),
-		ALLOW(sysinfo), /* qsort() asks how much memory there is */
+		ALLOW(sysinfo),	       /* qsort() asks how much memory there is */
 		ALLOW(rt_sigprocmask), /* start and end of a thread */
 		ALLOW(rseq),
 		ALLOW(set_robust_list),

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ingest.h - layers into the store, whatever they come from
+ */
+#ifndef IMAGE_INGEST_H
+#define IMAGE_INGEST_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "image/progress.h"
+#include "image/unpack.h"
+#include "spec/image.h"
+#include "store/store.h"
+
+/* A range of a file that holds a blob; @fd is borrowed. @len UINT64_MAX: up to the end. */
+struct blob {
+	int fd;
+	uint64_t at, len;
+	bool seekable; /* else read from where the descriptor stands */
+};
+
+/**
+ * ingest_layer() - Bring a layer whose digests are known
+ * @s:		store
+ * @blob:	where it is
+ * @want:	what the manifest says of the blob; an empty digest: nothing
+ * @diff_id:	what the config says of the archive in it
+ * @progress:	told of every step
+ * @err:	filled in on failure, may be NULL
+ *
+ * A layer that the store has is not read. What does not fit its digests is not kept.
+ *
+ * Return: 0 or a negative errno.
+ */
+int ingest_layer(struct store *s, const struct blob *blob, const struct spec_descriptor *want,
+		 const char *diff_id, struct progress *progress, struct err *err);
+
+/* A layer whose digests its end tells: begin, feed it, finish. */
+struct ingest {
+	struct store *store;
+	struct store_ingest *in;
+	struct unpack *unpack;
+	struct progress *progress;
+};
+
+int ingest_begin(struct ingest *i, struct store *s, struct progress *progress, struct err *err);
+int ingest_feed(struct ingest *i, const void *buf, size_t len, struct err *err);
+/* Whether it worked or not, nothing is left to abort. */
+int ingest_finish(struct ingest *i, struct unpack_result *ret, struct err *err);
+void ingest_abort(struct ingest *i);
+
+/* Read all of @blob into the ingest. */
+int ingest_feed_blob(struct ingest *i, const struct blob *blob, struct err *err);
+
+#endif

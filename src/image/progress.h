@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * progress.h - how far an import is: a bar for each layer on a terminal, else a line when done
+ */
+#ifndef IMAGE_PROGRESS_H
+#define IMAGE_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All members are its own. One layer at a time. */
+struct progress {
+	bool quiet, terminal;
+	char name[44];
+	uint64_t done_bytes, total_bytes; /* total 0: not known */
+	int64_t started_ns, drawn_ns;
+	bool drawn; /* the cursor stands behind a bar */
+};
+
+/* Writes to stderr. */
+void progress_init(struct progress *p, bool quiet);
+
+/* A step begins; @name is shown, cut to twelve characters where it is a digest. */
+void progress_begin(struct progress *p, const char *name, uint64_t total_bytes);
+/* So many bytes more. */
+void progress_add(struct progress *p, uint64_t bytes);
+/* It ended: @what is "done", "exists already" ... NULL after a failure. */
+void progress_end(struct progress *p, const char *what);
+
+/* "1.2 GB", in powers of 1000, as Docker writes sizes. */
+#define PROGRESS_SIZE_BYTES 16
+char *progress_size(uint64_t bytes, char buf[PROGRESS_SIZE_BYTES]);
+
+#endif
