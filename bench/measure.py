@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measuring commands: interleaved runs, medians, system calls, memory."""
+
+import collections
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import time
+
+Run = collections.namedtuple("Run", "wall_s cpu_s")
+
+
+class Failed(Exception):
+    """A command that was to be measured did not work."""
+
+
+def timed(argv):
+    """Run a command with its output thrown away; wall and processor time, children included."""
+    null = os.open(os.devnull, os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1)]
+    log = os.memfd_create("stderr")
+    actions.append((os.POSIX_SPAWN_DUP2, log, 2))
+    started = time.perf_counter()
+    pid = os.posix_spawnp(argv[0], [str(word) for word in argv], os.environ, file_actions=actions)
+    _, status, usage = os.wait4(pid, 0)
+    wall = time.perf_counter() - started
+    said = os.pread(log, 2000, 0)
+    os.close(null)
+    os.close(log)
+    if status != 0:
+        raise Failed(f"{' '.join(map(str, argv))}: status {status}: {said.decode(errors='replace')}")
+    return Run(wall, usage.ru_utime + usage.ru_stime)
+
+
+def interleaved(commands, rounds):
+    """Median Run of each named command, all taking turns so that load hits all alike."""
+    runs = collections.defaultdict(list)
+    for argv in commands.values():
+        timed(argv)
+    for _ in range(rounds):
+        for name, argv in commands.items():
+            runs[name].append(timed(argv))
+    return {name: Run(statistics.median(run.wall_s for run in list_),
+                      statistics.median(run.cpu_s for run in list_)) for name, list_ in runs.items()}
+
+
+def system_calls(argv, names, scratch):
+    """How often a command and all that it starts makes each system call with success."""
+    out = scratch / "strace"
+    subprocess.run(["strace", "-f", "-qq", "-e", "trace=" + ",".join(names), "-o", out, *argv],
+                   stdout=subprocess.DEVNULL, check=True)
+    found = collections.Counter()
+    for line in out.read_text(errors="replace").splitlines():
+        match = re.match(r"\d+ +(\w+)\(", line)
+        if match and not re.search(r"= -1 ", line):
+            found[match.group(1)] += 1
+    return found
+
+
+def pss_bytes(names):
+    """Proportional set size of all processes with one of these programs, and their number."""
+    total = count = 0
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if os.path.basename(os.readlink(entry / "exe")) not in names:
+                continue
+            total += 1024 * int(re.search(r"^Pss: +(\d+)", (entry / "smaps_rollup").read_text(), re.M).group(1))
+            count += 1
+        except OSError:
+            continue
+    return total, count
+
+
+def until_output(argv, fd_is_pipe_of=None):
+    """Seconds until a command has written its first byte; it is ended then."""
+    process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    started = time.perf_counter()
+    byte = os.read(process.stdout.fileno(), 1)
+    wall = time.perf_counter() - started
+    if fd_is_pipe_of is None:
+        process.stdout.read()
+    else:
+        process.kill()
+    process.stdout.close()
+    process.wait()
+    if not byte:
+        raise Failed(f"no output: {' '.join(map(str, argv))}")
+    return wall

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other side of each comparison: bundles for crun, images for podman, a bare QEMU."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "lib"))
+
+import images  # noqa: E402
+
+# Peers raise limits beyond what an unprivileged host may grant.
+PODMAN_RUN = ["podman", "run", "--network", "none", "--ulimit", "nofile=1000:2000", "--ulimit", "nproc=1000:2000"]
+UID_BASE, UID_COUNT = 1879048192, 65536
+INIT = r"""
+#include <sys/io.h>
+#include <unistd.h>
+int main(void) { iopl(3); outb('x', 0xe9); for (;;) pause(); }
+"""
+
+
+def quiet(*argv, **kwargs):
+    return subprocess.run([str(word) for word in argv], check=True, capture_output=True, **kwargs).stdout
+
+
+def enter_v1_view():
+    """Start again in a mount namespace without the cgroup v2 mount that crun refuses beside v1."""
+    if not os.path.ismount("/sys/fs/cgroup/unified") or os.environ.get("HULL_BENCH_VIEW"):
+        return
+    os.environ["HULL_BENCH_VIEW"] = "1"
+    script = 'umount /sys/fs/cgroup/unified; exec "$@"'
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                          sys.executable, *sys.argv])
+
+
+def podman_config(image):
+    """The bundle configuration that podman makes, for its system call filter."""
+    name = quiet("podman", "create", "--network", "none", image, "true").decode().strip()
+    try:
+        quiet("podman", "init", name)
+        folder = json.loads(quiet("podman", "inspect", name))[0]["OCIConfigPath"]
+        return json.loads(pathlib.Path(folder).read_text())
+    finally:
+        quiet("podman", "rm", "-f", name)
+
+
+def make_rootfs(hull, image, path, shift):
+    name = quiet(*hull, "create", image, "true").decode().strip()
+    tar = quiet(*hull, "export", name)
+    quiet(*hull, "rm", name)
+    path.mkdir(parents=True)
+    quiet("tar", "-x", "-C", path, input=tar)
+    for mount in ("proc", "sys", "dev"):
+        (path / mount).mkdir(exist_ok=True)
+    if shift:
+        for folder, _, files in os.walk(path):
+            for name in [folder, *[os.path.join(folder, file) for file in files]]:
+                os.chown(name, UID_BASE, UID_BASE, follow_symlinks=False)
+
+
+def make_bundles(hull, image, scratch):
+    """plain: as crun spec makes it. same: the namespaces, id mapping, mounts and filter of Hull's."""
+    seccomp = podman_config(image)["linux"]["seccomp"]
+    for kind in ("plain", "same"):
+        bundle = scratch / kind
+        make_rootfs(hull, image, bundle / "rootfs", kind == "same")
+        quiet("crun", "spec", cwd=bundle)
+        path = bundle / "config.json"
+        config = json.loads(path.read_text())
+        config["process"].update(terminal=False, args=["true"])
+        config["root"]["readonly"] = False
+        if kind == "same":
+            linux = config["linux"]
+            linux["seccomp"] = seccomp
+            linux["namespaces"] = [{"type": name} for name in
+                                   ("pid", "mount", "ipc", "uts", "network", "cgroup", "user")]
+            mapping = [{"containerID": 0, "hostID": UID_BASE, "size": UID_COUNT}]
+            linux["uidMappings"] = linux["gidMappings"] = mapping
+            config["process"]["noNewPrivileges"] = True
+        path.write_text(json.dumps(config))
+    return {"crun, same": ["crun", "run", "--bundle", scratch / "same", "bench-same"],
+            "crun, plain": ["crun", "run", "--bundle", scratch / "plain", "bench-plain"]}
+
+
+def make_debian(scratch):
+    """An OCI archive of Debian with a compiler: one gzip layer of more than 100 MB. Kept."""
+    path = scratch.parent / "debian.tar"
+    if not path.exists():
+        tar = scratch / "rootfs.tar"
+        quiet("mmdebstrap", "--quiet", "--variant=apt", "--include=build-essential,git,python3",
+              "bookworm", tar)
+        image = images.Image([tar.read_bytes()], lambda data: quiet("gzip", "-6", input=data), "bench-debian:latest")
+        for layer in image.layers:
+            layer["mediaType"] = images.LAYER + "+gzip"
+        # The manifest is written again with the media type of what is in it.
+        image.manifest = json.dumps({**json.loads(image.manifest), "layers": image.layers}).encode()
+        images.write_archive(path, image.files())
+        tar.unlink()
+    return path
+
+
+def bare_qemu(vmlinux, scratch):
+    """The same kernel with nothing but an init that reports itself: what a start costs at least."""
+    source = scratch / "init.c"
+    source.write_text(INIT)
+    (scratch / "fs").mkdir()
+    quiet("cc", "-static", "-O2", "-o", scratch / "fs" / "init", source)
+    initrd = scratch / "initrd"
+    quiet("busybox", "sh", "-c", f"cd {scratch}/fs && echo init | busybox cpio -o -H newc >{initrd}")
+    firmware = next(path for path in ("/usr/share/qemu/qboot.rom", "/usr/share/seabios/bios-256k.bin")
+                    if os.path.exists(path))
+    return ["qemu-system-x86_64", "-M", "q35,sata=off,smbus=off,vmport=off", "-accel", "tcg,thread=multi,tb-size=128",
+            "-cpu", "max", "-m", "512", "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none",
+            "-no-reboot", "-bios", firmware, "-kernel", vmlinux, "-initrd", initrd,
+            "-append", "cryptomgr.notests quiet audit=0 nowatchdog panic=-1",
+            "-chardev", "stdio,id=out", "-device", "isa-debugcon,iobase=0xe9,chardev=out"]
+
+
+def remove(scratch):
+    shutil.rmtree(scratch, ignore_errors=True)
