@@ -15,6 +15,10 @@ extern const struct command command_kill, command_pause, command_unpause, comman
 extern const struct command command_rename, command_rm;
 /* exec.c, logs.c, ps.c */
 extern const struct command command_exec, command_logs, command_ps;
+/* inspect.c, top.c, stats.c, update.c, files.c, info.c */
+extern const struct command command_inspect, command_container_inspect, command_top;
+extern const struct command command_stats, command_update;
+extern const struct command command_cp, command_diff, command_export, command_info;
 /* internal.c */
 extern const struct command command_internal_reap;
 /* image.c, image_list.c, image_helper.c */
