@@ -31,6 +31,7 @@
 #define KERNEL_PREFIX "vmlinuz-"
 #define CLOUD_SUFFIX "-cloud-amd64"
 #define KEY_HEX 32
+#define ENTRIES_KEPT 3
 #define MAKER_OUTPUT_MAX_BYTES (4 * KIB)
 
 static int join(char ret[PATH_MAX], const char *a, const char *b)
@@ -259,6 +260,45 @@ static int open_entry(int dir_fd, const char *key, struct guest_boot *ret)
 	return 0;
 }
 
+/* Name of the oldest entry into @ret; how many there are is returned. */
+static size_t find_oldest(int dir_fd, char ret[KEY_HEX + 1])
+{
+	auto_close int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct timespec oldest = { 0 };
+	struct dirent *entry;
+	struct stat st;
+	size_t entries = 0;
+
+	if (!dir)
+		return 0;
+	(void)take_fd(fd);
+	while ((entry = readdir(dir))) {
+		if (strlen(entry->d_name) != KEY_HEX ||
+		    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (entries++ > 0 &&
+		    (st.st_mtim.tv_sec > oldest.tv_sec ||
+		     (st.st_mtim.tv_sec == oldest.tv_sec && st.st_mtim.tv_nsec >= oldest.tv_nsec)))
+			continue;
+		oldest = st.st_mtim;
+		(void)snprintf(ret, KEY_HEX + 1, "%s", entry->d_name);
+	}
+	(void)closedir(dir);
+
+	return entries;
+}
+
+/* Kernels and agents are replaced by upgrades: what machines used before them goes. */
+static void remove_old(int dir_fd)
+{
+	char name[KEY_HEX + 1];
+
+	while (find_oldest(dir_fd, name) > ENTRIES_KEPT)
+		if (path_rmtree(dir_fd, name, NULL) < 0)
+			break;
+}
+
 int guest_open(const char *cache_dir, const struct guest_kernel *kernel, struct guest_boot *ret,
 	       struct err *err)
 {
@@ -288,6 +328,7 @@ int guest_open(const char *cache_dir, const struct guest_kernel *kernel, struct 
 	if (r == 0)
 		r = run_maker(&maker, path, err);
 	if (r == 0) {
+		remove_old(dir_fd);
 		r = open_entry(dir_fd, maker.key, ret);
 		if (r < 0)
 			err_set(err, -r, "open what was made");

@@ -4,6 +4,7 @@
  */
 #include "machine/guest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -165,6 +166,48 @@ static void test_prepared_once(void **state)
 	assert_int_equal(calls(p), 2);
 }
 
+static size_t count_entries(const struct place *p)
+{
+	auto_close int fd = openat(p->fd, "cache/guest", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+	size_t entries = 0;
+
+	assert_non_null(dir);
+	(void)take_fd(fd);
+	while ((entry = readdir(dir)))
+		entries += entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	(void)closedir(dir);
+
+	return entries;
+}
+
+/* Upgrades do not fill the disk. */
+static void test_old_ones_go(void **state)
+{
+	struct place *p = *state;
+	struct guest_boot boot = { -1, -1 };
+	struct guest_kernel kernel;
+	char cache[128], text[16];
+
+	make_kernel(p, "1", true);
+	make_file(p, "hull-image", MAKER, 0755);
+	(void)snprintf(cache, sizeof(cache), "%s/cache", p->path);
+	assert_int_equal(guest_find_kernel(NULL, &kernel, NULL), 0);
+	for (int i = 0; i < 6; i++) {
+		(void)snprintf(text, sizeof(text), "agent %*d", i, i);
+		make_file(p, "hull-agent", text, 0755);
+		assert_int_equal(guest_open(cache, &kernel, &boot, NULL), 0);
+		guest_boot_done(&boot);
+	}
+	assert_int_equal(calls(p), 6);
+	assert_int_equal(count_entries(p), 3);
+	/* The newest is among those that stay. */
+	assert_int_equal(guest_open(cache, &kernel, &boot, NULL), 0);
+	guest_boot_done(&boot);
+	assert_int_equal(calls(p), 6);
+}
+
 static void test_failure_is_not_kept(void **state)
 {
 	struct place *p = *state;
@@ -195,6 +238,7 @@ int main(void)
 		WITH_PLACE(test_none),
 		WITH_PLACE(test_named),
 		WITH_PLACE(test_prepared_once),
+		WITH_PLACE(test_old_ones_go),
 		WITH_PLACE(test_failure_is_not_kept),
 	};
 
