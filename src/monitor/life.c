@@ -20,6 +20,8 @@
 /* Long enough that a short run never pays for it. */
 #define TRIM_NS (1 * NS_PER_SEC)
 
+#define DIED "the sandbox ended unexpectedly"
+
 /* What a PROTO_START says; texts are borrowed from the frame. */
 struct request {
 	struct proto_start fixed;
@@ -90,9 +92,23 @@ static int open_run_dir(struct monitor *m, const struct request *req, struct err
 static void sandbox_died(void *ctx, uint32_t events)
 {
 	struct monitor *m = ctx;
+	struct proc *init = proc_find(m, SANDBOX_INIT);
+	int wstatus = SIGKILL;
 
 	(void)events;
-	life_end(m, SIGKILL, "the sandbox ended unexpectedly");
+	loop_del(&m->loop, &m->death);
+	if (!init) {
+		life_end(m, SIGKILL, DIED);
+		return;
+	}
+	/* It may have been the last thing that the first process brought about. */
+	if (!init->reaped && m->ops->reap(m->sb, SANDBOX_INIT, &wstatus, NULL) < 0)
+		(void)snprintf(m->state.error, sizeof(m->state.error), "%s", DIED);
+	if (!init->reaped)
+		init->wstatus = wstatus;
+	loop_del(&m->loop, &init->wait);
+	init->reaped = true;
+	proc_pump(init);
 }
 
 static int watch_death(struct monitor *m, struct err *err)
@@ -277,17 +293,31 @@ static void end_others(struct monitor *m)
 	struct proc *next;
 
 	for (struct proc *proc = m->procs; proc; proc = next) {
-		int wstatus = SIGKILL;
-
 		next = proc->next;
 		if (proc->number == SANDBOX_INIT)
 			continue;
 		loop_del(&m->loop, &proc->wait);
-		if (!proc->reaped && m->ops->reap(m->sb, proc->number, &wstatus, NULL) < 0)
-			wstatus = SIGKILL;
-		server_tell_end(m, proc, proc->reaped ? proc->wstatus : wstatus);
-		proc_free(proc);
+		if (!proc->reaped) {
+			proc->wstatus = SIGKILL;
+			(void)m->ops->reap(m->sb, proc->number, &proc->wstatus, NULL);
+		}
+		proc->reaped = true;
+		proc->held = false;
+		proc_pump(proc);
 	}
+}
+
+void life_leave(struct monitor *m)
+{
+	if (!m->ending)
+		return;
+	for (struct client *c = m->clients; c; c = c->next)
+		if (relay_unfinished(c))
+			return;
+	/* A starter that claimed the reaping and has not asked for the end yet is waited for. */
+	if (m->claim_reap && !m->reap_told && server_starter(m))
+		return;
+	loop_stop(&m->loop);
 }
 
 void life_end(struct monitor *m, int wstatus, const char *why)
@@ -297,23 +327,19 @@ void life_end(struct monitor *m, int wstatus, const char *why)
 
 	if (m->ending)
 		return;
-	m->ending = true;
+	m->ending = m->ended = true;
 	loop_timer_disarm(&m->loop, &m->kill);
 	m->state.oom = was_oom(m, wstatus);
 	if (why)
 		(void)snprintf(m->state.error, sizeof(m->state.error), "%s", why);
-	if (destroy(m, &err) < 0 && !why)
+	if (destroy(m, &err) < 0 && m->state.error[0] == '\0')
 		(void)err_text(&err, m->state.error, sizeof(m->state.error));
 	write_exit(m, monitor_exit_status(wstatus));
 	end_others(m);
 
 	if (init)
 		server_tell_end(m, init, wstatus);
-	/* A starter that claimed the reaping and has not asked for the end yet is waited for. */
-	if (m->claim_reap && !m->reap_told && server_starter(m))
-		return;
-	m->reap = !m->reap_told;
-	loop_stop(&m->loop);
+	life_leave(m);
 }
 
 int life_discard(struct monitor *m, struct err *err)
@@ -354,13 +380,10 @@ void life_kill(struct monitor *m)
 
 void life_starter_lost(struct monitor *m)
 {
-	/* It was killed between the steps of a start, or left its duty to reap. */
+	/* It was killed between the steps of a start. */
 	if (!m->ending && m->state.phase == MONITOR_CREATED) {
-		m->reap = true;
+		m->orphan = true;
 		(void)life_discard(m, NULL);
-	} else if (m->ending && m->claim_reap) {
-		m->reap = true;
-		loop_stop(&m->loop);
 	}
 }
 

@@ -126,12 +126,12 @@ static int serve(struct monitor *m, struct proto_reader *frame, int sock_fd)
 	sent = proto_send_reply(sock_fd, PROTO_START, r, 0, &err);
 	if (r < 0) {
 		/* Nobody is left who knows that there is something to undo. */
-		m->reap = sent < 0;
+		m->orphan = sent < 0;
 		fd_close(sock_fd);
 		return r;
 	}
 	if (!client_new(m, sock_fd, true) || server_listen(m, &err) < 0) {
-		m->reap = true;
+		m->orphan = true;
 		return life_discard(m, &err);
 	}
 
@@ -168,7 +168,7 @@ static int run(int sock_fd)
 		return 1;
 	(void)serve(m, &frame, sock_fd);
 
-	return m->reap && m->reap_args.len > 0 ? reap(m) : 0;
+	return (m->orphan || (m->ended && !m->reap_told)) && m->reap_args.len > 0 ? reap(m) : 0;
 }
 
 int main(int argc, char **argv)

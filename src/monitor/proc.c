@@ -12,6 +12,9 @@
 #include "base/log.h"
 #include "monitor/server.h"
 
+/* A workload may enlarge its pipes: this is the kernel's default limit for that. */
+#define PIPE_MAX_BYTES MIB
+
 int proc_stdio_open(const struct monitor *m, bool with_in, struct proc_stdio *ret, struct err *err)
 {
 	*ret = (struct proc_stdio){ .theirs = { -1, -1, -1 }, .ours = { -1, -1, -1 } };
@@ -105,25 +108,28 @@ static void finish(struct proc *proc)
 	proc_free(proc);
 }
 
+/*
+ * What was written before the end is in the pipe by then. More may come, for ever, from processes
+ * that inherited it: nobody waits for those.
+ */
+static void drain_outlet(struct outlet *out)
+{
+	for (size_t bytes = 0; bytes <= PIPE_MAX_BYTES; bytes += MONITOR_CHUNK_BYTES)
+		if (out->fd < 0 || !read_outlet(out))
+			return;
+}
+
 void proc_pump(struct proc *proc)
 {
-	bool busy = false;
-
 	if (proc->held)
 		return;
 	for (int i = 0; i < 2; i++) {
-		struct outlet *out = &proc->out[i];
-
-		/*
-		 * What was written before the end is in the pipe by then. More may come from
-		 * processes that inherited it: nobody waits for those.
-		 */
-		while (proc->reaped && out->fd >= 0 && !relay_busy(proc, i) && read_outlet(out))
-			;
-		busy = busy || relay_busy(proc, i);
-		watch_outlet(out, !relay_busy(proc, i));
+		if (proc->reaped)
+			drain_outlet(&proc->out[i]);
+		else
+			watch_outlet(&proc->out[i], !relay_busy(proc, i));
 	}
-	if (proc->reaped && !busy)
+	if (proc->reaped)
 		finish(proc);
 }
 

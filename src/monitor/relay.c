@@ -57,9 +57,7 @@ static bool write_tap(struct tap *tap, const char *bytes, size_t len, size_t *re
 
 static void update_stall(struct client *client)
 {
-	bool waits = client->out[0].pending || client->out[1].pending;
-
-	if (!waits)
+	if (!relay_unfinished(client))
 		loop_timer_disarm(&client->monitor->loop, &client->stall);
 	else if (!client->stall.armed)
 		loop_timer_arm(&client->monitor->loop, &client->stall,
@@ -103,34 +101,53 @@ static void tap_ready(void *ctx, uint32_t events)
 		loop_del(&client->monitor->loop, &tap->source);
 		free(tap->pending);
 		tap->pending = NULL;
-		/* The stream ended while the chunk was waiting. */
-		if (client->proc && client->proc->out[tap - client->out].fd < 0)
+		/* The stream, or its process, ended while the chunk was waiting. */
+		if (!client->proc || client->proc->out[tap - client->out].fd < 0)
 			close_tap(tap);
 	}
 	update_stall(client);
 	if (client->proc)
 		proc_pump(client->proc);
+	else
+		life_leave(client->monitor);
+}
+
+/* Keep what does not fit, behind what is kept already: a process that has ended is not paused. */
+static int keep(struct tap *tap, const char *bytes, size_t len)
+{
+	size_t left = tap->pending_len - tap->pending_at;
+	char *all = malloc(left + len);
+
+	if (!all)
+		return -ENOMEM;
+	if (tap->pending)
+		memcpy(all, tap->pending + tap->pending_at, left);
+	memcpy(all + left, bytes, len);
+	free(tap->pending);
+	tap->pending = all;
+	tap->pending_len = left + len;
+	tap->pending_at = 0;
+
+	return 0;
 }
 
 static void give(struct tap *tap, const char *bytes, size_t len)
 {
+	bool waits = tap->pending != NULL;
 	size_t done = 0;
 
-	if (!write_tap(tap, bytes, len, &done)) {
+	if (!waits && !write_tap(tap, bytes, len, &done)) {
 		close_tap(tap);
 		return;
 	}
 	if (done == len)
 		return;
-	tap->pending = malloc(len - done);
-	if (!tap->pending) {
+	if (keep(tap, bytes + done, len - done) < 0) {
 		close_tap(tap);
 		return;
 	}
-	memcpy(tap->pending, bytes + done, len - done);
-	tap->pending_len = len - done;
-	tap->pending_at = 0;
-	(void)loop_add(&tap->client->monitor->loop, &tap->source, EPOLLOUT);
+	if (!waits)
+		(void)loop_add(&tap->client->monitor->loop, &tap->source, EPOLLOUT);
 	update_stall(tap->client);
 }
 
@@ -242,6 +259,19 @@ int relay_attach(struct client *client, struct proc *proc, uint32_t flags,
 			close_tap(&client->out[i]);
 
 	return 0;
+}
+
+void relay_finish(struct client *client)
+{
+	close_in(client);
+	for (int i = 0; i < 2; i++)
+		if (!client->out[i].pending)
+			close_tap(&client->out[i]);
+}
+
+bool relay_unfinished(const struct client *client)
+{
+	return client->out[0].pending || client->out[1].pending;
 }
 
 void relay_detach(struct client *client)

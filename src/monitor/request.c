@@ -198,8 +198,7 @@ static int do_wait(struct client *client, struct proto_reader *frame, struct ans
 		r = proto_send_reply(client->sock_fd, PROTO_WAIT, 0, 0, NULL);
 		if (r == 0)
 			r = server_send_ended(client, wait.proc, m->state.exit_status);
-		if (m->reap_told)
-			loop_stop(&m->loop);
+		life_leave(m);
 		return r < 0 ? r : REPLIED;
 	}
 	/* It may wait already: its last wait met a deadline. */

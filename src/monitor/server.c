@@ -13,6 +13,8 @@
 #include "monitor/server.h"
 #include "monitor/state.h"
 
+#define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
+
 struct client *server_starter(struct monitor *m)
 {
 	for (struct client *c = m->clients; c; c = c->next)
@@ -42,6 +44,8 @@ void client_free(struct client *client)
 		life_starter_lost(m);
 	free(client);
 
+	if (m->ending)
+		life_leave(m);
 	if (!proc || m->ending)
 		return;
 	if (proc->tool_err_fd >= 0)
@@ -98,14 +102,27 @@ struct client *client_new(struct monitor *m, int sock_fd, bool starter)
 	return client;
 }
 
+static void accept_again(void *ctx)
+{
+	struct monitor *m = ctx;
+
+	(void)loop_add(&m->loop, &m->listener, EPOLLIN);
+}
+
 static void accept_client(void *ctx, uint32_t events)
 {
 	struct monitor *m = ctx;
 	int fd = accept4(m->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (fd >= 0)
+	if (fd >= 0) {
 		(void)client_new(m, fd, false);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		/* It stays readable: not to be told so for ever, look away for a while. */
+		loop_del(&m->loop, &m->listener);
+		m->accept_again = (struct loop_timer){ .fn = accept_again, .ctx = m };
+		loop_timer_arm(&m->loop, &m->accept_again, clock_now_ns() + ACCEPT_AGAIN_NS);
+	}
 }
 
 int server_listen(struct monitor *m, struct err *err)
@@ -164,7 +181,7 @@ void server_tell_end(struct monitor *m, struct proc *proc, int wstatus)
 		next = c->next;
 		if (c->proc != proc)
 			continue;
-		relay_detach(c);
+		relay_finish(c);
 		c->proc = NULL;
 		if (proc->tool_err_fd >= 0) {
 			struct err err = ERR_INIT;

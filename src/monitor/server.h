@@ -8,7 +8,9 @@
  * each client and stream, and a reader that pauses (a pager) pauses the workload, as with Docker.
  * With others attached to the same process it may do so for MONITOR_STALL_NS; then it is dropped.
  * A client that closes its end is dropped at once. What the log cannot keep (disk full) is
- * counted there and never holds up the workload.
+ * counted there and never holds up the workload. Once a process has ended, nothing is left to be
+ * paused: the rest of its output is logged and kept for slow clients, its end is recorded, and
+ * the monitor stays until they have taken it.
  *
  * Replies to a client that does not read them are never waited for: it is dropped.
  *
@@ -118,9 +120,13 @@ struct monitor {
 	char *id;
 	uint32_t uid_base, uid_count;
 	bool service, open_stdin, stdin_once, claim_reap;
-	bool ending;	/* the sandbox is gone, or about to be */
-	bool reap;	/* main() has to execute @reap_args */
-	bool reap_told; /* the starting client has taken that on */
+	bool ending; /* the sandbox is gone, or about to be */
+	/* There is an exit record: @reap_args have to be executed, by us unless ... */
+	bool ended;
+	/* ... the starting client was told to reap. */
+	bool reap_told;
+	/* Nothing ever ran, but whoever began it is gone: they have to be executed as well. */
+	bool orphan;
 	char *cache_dir;
 	struct strv reap_args;
 	int run_fd, lock_fd;
@@ -131,7 +137,7 @@ struct monitor {
 	struct proc *procs;
 	struct client *clients;
 	size_t clients_len, procs_len;
-	struct loop_timer trim, kill;
+	struct loop_timer trim, kill, accept_again;
 	char chunk[MONITOR_CHUNK_BYTES];
 };
 
@@ -153,6 +159,9 @@ int life_begin(struct monitor *m, struct err *err);
 
 /* The first process has ended with @wstatus, or the sandbox died: @why, else NULL. */
 void life_end(struct monitor *m, int wstatus, const char *why);
+
+/* Leave the loop, if the workload has ended and nobody has to be told of it or served any more. */
+void life_leave(struct monitor *m);
 
 /* Remove a sandbox that never ran, without an exit record, and leave the loop. */
 int life_discard(struct monitor *m, struct err *err);
@@ -228,6 +237,11 @@ void relay_input_ready(struct proc *proc);
 /* Attach the streams of a request's descriptors. 0 or a negative errno. */
 int relay_attach(struct client *client, struct proc *proc, uint32_t flags,
 		 struct proto_reader *frame, struct err *err);
+
+/* The process has ended: close the streams, each once the client has taken its chunk. */
+void relay_finish(struct client *client);
+/* Has the client still to take some of the output? */
+bool relay_unfinished(const struct client *client);
 
 /* Let go of all streams of a client. */
 void relay_detach(struct client *client);

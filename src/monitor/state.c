@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "wire/json.h"
 
@@ -21,6 +23,7 @@
 #define STATE_EXIT "exit"
 #define STATE_MAX_BYTES (16 * KIB)
 #define STATE_BACKLOG 64
+#define STATE_LEAVE_NS (5 * NS_PER_SEC)
 
 static const char *const phase_names[] = {
 	[MONITOR_CREATED] = "created",
@@ -28,19 +31,36 @@ static const char *const phase_names[] = {
 	[MONITOR_PAUSED] = "paused",
 };
 
+/* An earlier monitor that has written its exit record is on its way out: wait for that. */
+static int lock_retrying(int dir_fd, int fd)
+{
+	int64_t deadline_ns = clock_now_ns() + STATE_LEAVE_NS;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (faccessat(dir_fd, STATE_EXIT, F_OK, 0) < 0 || clock_now_ns() >= deadline_ns)
+			return -EBUSY;
+		(void)poll(NULL, 0, 1);
+	}
+
+	return 0;
+}
+
 int state_lock(int dir_fd, struct err *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	auto_close int fd =
 		openat(dir_fd, STATE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r;
 
 	if (fd < 0)
 		return err_sys(err, "open '%s' of the run directory", STATE_LOCK);
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-		if (errno != EAGAIN && errno != EACCES)
-			return err_sys(err, "lock '%s' of the run directory", STATE_LOCK);
+	r = lock_retrying(dir_fd, fd);
+	if (r == -EBUSY)
 		return err_setk(err, ERR_CONFLICT, EBUSY, "it already runs");
-	}
+	if (r < 0)
+		return err_set(err, -r, "lock '%s' of the run directory", STATE_LOCK);
 	(void)unlinkat(dir_fd, STATE_EXIT, 0);
 
 	return take_fd(fd);

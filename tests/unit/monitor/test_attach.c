@@ -289,12 +289,41 @@ static void test_slow(void **state)
 	close(out[1]);
 }
 
+/* A pager that waits for its reader does not keep a workload alive that has ended. */
+static void test_pager(void **state)
+{
+	struct fixture *f = *state;
+	struct attached a = { 0 };
+	static char block[65536];
+	size_t total = 0;
+	ssize_t n;
+	int out[2];
+
+	/* More than all the pipes and buffers on the way of it hold together, but one. */
+	start(f, "head -c 250000 /dev/zero; exit 9");
+	assert_int_equal(pipe(out), 0);
+	a.client = f->client;
+	a.how = (struct monitor_attach){
+		.stdin_fd = -1, .stdout_fd = out[1], .stderr_fd = -1, .raw_fd = -1, .begin = true
+	};
+	attach(&a);
+	await_phase(f, MONITOR_EXITED);
+	while (total < 250000 && (n = read(out[0], block, sizeof(block))) > 0)
+		total += (size_t)n;
+	join(&a);
+	assert_int_equal(total, 250000);
+	assert_int_equal(a.end.exit_status, 9);
+	assert_true(a.end.reap_is_ours);
+	close(out[0]);
+	close(out[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_terminal), TEST(test_detach), TEST(test_detach_pipe),
-		TEST(test_forward),  TEST(test_slow),	TEST(test_stalled),
+		TEST(test_terminal), TEST(test_detach),	 TEST(test_detach_pipe), TEST(test_forward),
+		TEST(test_slow),     TEST(test_stalled), TEST(test_pager),
 	};
 	sigset_t mask;
 
