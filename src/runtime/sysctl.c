@@ -32,6 +32,12 @@ static const struct {
 	{ "kernel/domainname", CLONE_NEWUTS },
 };
 
+/* The network of a guest is the workload's, although no namespace is made for it. */
+static bool owns(const struct build *b, uint64_t flag)
+{
+	return build_owns(b, flag) || (flag == CLONE_NEWNET && b->setup->share_net);
+}
+
 static bool allowed(const struct build *b, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(OWNERS); i++) {
@@ -41,7 +47,7 @@ static bool allowed(const struct build *b, const char *name)
 						   : strcmp(name, owner) == 0;
 
 		if (match)
-			return build_owns(b, OWNERS[i].flag);
+			return owns(b, OWNERS[i].flag);
 	}
 
 	return false;
@@ -101,7 +107,7 @@ int rootfs_set_sysctls(const struct build *b, int proc_fd, struct err *err)
 	if (build_owns(b, CLONE_NEWUTS) && spec->hostname &&
 	    sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_sys(err, "set the host name");
-	if (build_owns(b, CLONE_NEWNET)) {
+	if (owns(b, CLONE_NEWNET)) {
 		/* Its own network harms nobody: any user may ping and serve on port 80. */
 		(void)snprintf(range, sizeof(range), "0 %u",
 			       spec->uid_count ? spec->uid_count - 1 : (unsigned)INT_MAX);
