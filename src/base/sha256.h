@@ -19,8 +19,11 @@ struct sha256 {
 	uint8_t block[64];
 };
 
+/* Begin. */
 void sha256_init(struct sha256 *h);
+/* The next bytes of the message. */
 void sha256_add(struct sha256 *h, const void *bytes, size_t len);
+/* The sum; @h is used up. */
 void sha256_end(struct sha256 *h, uint8_t ret_sum[SHA256_BYTES]);
 
 /* "sha256:<hex>" of @bytes into @ret. */

@@ -87,6 +87,7 @@ int engine_image_remove(struct engine *e, const char *ref, bool force,
 int engine_image_prune(struct engine *e, bool all, const struct strv *filters,
 		       struct engine_image_removed *ret, uint64_t *ret_bytes, struct err *err);
 
+/* Give what @ref names one more name. 0, -ENOENT, or -EINVAL for a malformed name. */
 int engine_image_tag(struct engine *e, const char *ref, const char *name, struct err *err);
 
 /* ---- helper.c ---- */

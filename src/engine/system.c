@@ -110,8 +110,6 @@ int engine_check(struct engine *e, bool repair,
 	auto_done(engine_containers) list = { 0 };
 	int left, damaged = 0, r = engine_list(e, &list, err);
 
-	if (r == 0)
-		r = store_layer_unmount_unused(e->store, err);
 	if (r < 0)
 		return r;
 	left = store_check(e->store, repair, fn, ctx, err);

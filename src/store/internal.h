@@ -69,6 +69,12 @@ void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX]);
 /* Does the file look like the row? 0, -ENOENT or -EUCLEAN with the reason. */
 int layer_check_file(struct store *s, const char *diff_id, uint64_t size_bytes, struct err *err);
 
+/* ---- image.c ---- */
+
+/* What @ref names; @ret_name is its canonical name, or stays NULL when it is (part of) an id. */
+int image_find_id(struct store *s, const char *ref, char ret[STORE_DIGEST_BYTES], char **ret_name,
+		  struct err *err);
+
 /* ---- mounts.c ---- */
 
 /* Digests of what the store's namespace has mounted are appended. */
@@ -78,6 +84,7 @@ int mounts_used(struct store *s, struct strv *ret, struct err *err);
 
 /* ---- volume.c ---- */
 
+/* [a-zA-Z0-9][a-zA-Z0-9_.-]+ */
 bool volume_name_valid(const char *name);
 
 /* ---- helpers of store.c ---- */

@@ -319,6 +319,7 @@ struct store_usage {
 	uint64_t total_bytes; /* equals du of the root */
 };
 
+/* What the store takes on disk, by walking it. 0 or a negative errno. */
 int store_usage(struct store *s, struct store_usage *ret, struct err *err);
 
 /**
