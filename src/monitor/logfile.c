@@ -168,23 +168,27 @@ static size_t utf8_sequence(const unsigned char *at, size_t len)
 	return n;
 }
 
-static bool is_utf8(const char *text, size_t len)
+/* Is it better kept as text? Not when it is no UTF-8, nor when it is mostly control characters. */
+static bool is_text(const char *text, size_t len)
 {
 	const unsigned char *at = (const unsigned char *)text;
+	size_t controls = 0;
 
 	for (size_t i = 0; i < len;) {
 		size_t n = utf8_sequence(at + i, len - i);
 
 		if (n == 0)
 			return false;
+		controls += at[i] < '\t';
 		i += n;
 	}
 
-	return true;
+	return controls <= 4 + len / 16;
 }
 
 static void add_escaped(struct strbuf *out, const char *text, size_t len)
 {
+	static const char hex[] = "0123456789abcdef";
 	size_t plain = 0;
 
 	for (size_t i = 0; i < len; i++) {
@@ -197,9 +201,10 @@ static void add_escaped(struct strbuf *out, const char *text, size_t len)
 		if (c == '\n')
 			(void)strbuf_adds(out, "\\n");
 		else if (c < 0x20)
-			(void)strbuf_addf(out, "\\u%04x", c);
+			(void)strbuf_add(
+				out, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
 		else
-			(void)strbuf_add(out, (const char[]){ '\\', (char)c }, 2);
+			(void)strbuf_add(out, (char[]){ '\\', (char)c }, 2);
 	}
 	(void)strbuf_add(out, text + plain, len - plain);
 }
@@ -209,7 +214,7 @@ static void add_entry(struct strbuf *out, const char *head, const char *text, si
 {
 	(void)strbuf_adds(out, partial ? "{\"partial\":true," : "{");
 	(void)strbuf_adds(out, head);
-	if (is_utf8(text, len)) {
+	if (is_text(text, len)) {
 		(void)strbuf_adds(out, "\"log\":\"");
 		add_escaped(out, text, len);
 	} else {

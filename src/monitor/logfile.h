@@ -9,7 +9,7 @@
  *	{"hullLog":1,"offset":10485633}
  *	{"time":"2026-11-26T00:47:39.123456789Z","stream":"stdout","log":"a line\n"}
  *	{"partial":true,"time":...,"stream":"stderr","log":"a line of more than 16 KiB"}
- *	{"time":...,"stream":"stdout","b64":"/w8K"}		text that is not UTF-8
+ *	{"time":...,"stream":"stdout","b64":"/w8K"}		what is not text
  *	{"lost":4096}						bytes that could not be written
  */
 #ifndef MONITOR_LOGFILE_H
