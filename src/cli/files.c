@@ -100,7 +100,7 @@ static int run_diff(struct cli *cli, const void *args, char **words, int words_l
 	(void)args;
 	(void)words_len;
 
-	return r < 0 ? r : engine_diff(e, words[0], STDOUT_FILENO, err);
+	return r < 0 ? r : engine_diff(e, words[0], stdout, err);
 }
 
 const struct command command_diff = {

@@ -41,11 +41,10 @@ static void print_levels(const json_t *info)
 	json_array_foreach (json_object_get(info, "Levels"), i, level) {
 		bool usable = json_is_true(json_object_get(level, "Usable"));
 
-		printf(" %s: %s\n", text_of(level, "Name"), usable ? "works on this host" : "");
-		if (usable)
-			continue;
-		printf("  not on this host: %s\n", text_of(level, "Reason"));
-		if (*text_of(level, "Hint"))
+		printf(" %s: %s%s\n", text_of(level, "Name"),
+		       usable ? "works on this host" : "not on this host: ",
+		       text_of(level, "Reason"));
+		if (!usable && *text_of(level, "Hint"))
 			printf("  hint: %s\n", text_of(level, "Hint"));
 	}
 }

@@ -162,7 +162,7 @@ int engine_find(struct engine *e, const char *ref, struct engine_container *ret,
 	if (r == 0)
 		r = settle(e, &c, err);
 	if (r == -ENOENT && !c.row.id)
-		return err_setk(err, ERR_NOT_FOUND, ENOENT, "no such container: %s", ref);
+		return err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", ref);
 	if (r < 0)
 		return r;
 	*ret = c;

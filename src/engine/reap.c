@@ -122,8 +122,10 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 	if (r < 0)
 		return r;
 	failpoint("reap-begun");
-	if (c->config.auto_remove && (c->row.started || why))
-		return engine_remove_locked(e, c, dir_fd, true, err);
+	if (c->config.auto_remove && (c->row.started || why)) {
+		r = engine_remove_locked(e, c, dir_fd, true, err);
+		return r < 0 ? r : store_layer_unmount_unused(e->store, err);
+	}
 	if (recorded)
 		return 0;
 	if (why)
@@ -134,6 +136,8 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 	failpoint("reap-recorded");
 	if (r == 0)
 		r = rundir_clear(dir_fd, err);
+	if (r == 0)
+		r = store_layer_unmount_unused(e->store, err);
 	if (r == 0)
 		r = engine_state_read(e, &c->row, &c->state, err);
 

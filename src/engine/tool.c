@@ -5,6 +5,7 @@
 #include "engine/tool.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,13 +72,75 @@ static int run_one(struct engine *e, const char *ref, const struct spec_tool *to
 	return r < 0 ? r : monitor_tool(box.client, tool, -1, out_fd, err);
 }
 
-int engine_diff(struct engine *e, const char *ref, int out_fd, struct err *err)
+/* ---- diff ---- */
+
+/* Mount points that a start makes where the image lacks them: no change of the workload's. */
+static bool is_made_by_start(const char *path)
+{
+	static const char *const made[] = { "/etc/hosts", "/etc/hostname", "/etc/resolv.conf",
+					    "/dev",	  "/proc",	   "/sys" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		if (strcmp(path, made[i]) == 0)
+			return true;
+
+	return false;
+}
+
+/* Is @dir, of @len bytes, a directory above @path? */
+static bool is_above(const char *dir, size_t len, const char *path)
+{
+	return strncmp(dir, path, len) == 0 && path[len] == '/';
+}
+
+/*
+ * Copy the lines of @in to @out without what a start has made. A directory is told as changed
+ * before what has changed in it: "C /etc" is held back until something follows that counts.
+ */
+static int print_changes(FILE *in, FILE *out)
+{
+	auto_free char *line = NULL, *held = NULL;
+	size_t room = 0;
+	ssize_t len;
+
+	while ((len = getline(&line, &room, in)) > 0) {
+		if (line[len - 1] == '\n')
+			line[--len] = '\0';
+		if (len < 3 || (line[0] == 'A' && is_made_by_start(line + 2)))
+			continue;
+		if (held && is_above(held, strlen(held), line + 2))
+			fprintf(out, "C %s\n", held);
+		free(take_ptr(held));
+		if (strcmp(line, "C /etc") == 0)
+			held = mem_strdup(line + 2);
+		else
+			fprintf(out, "%s\n", line);
+	}
+
+	return ferror(in) || fflush(out) != 0 ? -EIO : 0;
+}
+
+int engine_diff(struct engine *e, const char *ref, FILE *out, struct err *err)
 {
 	struct spec_tool tool = { .kind = SPEC_TOOL_DIFF };
+	int fd = memfd_create("diff", MFD_CLOEXEC);
+	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	int r;
 
-	return err_wrap(err, run_one(e, ref, &tool, out_fd, err),
-			"cannot tell the changes of container '%s'", ref);
+	if (!in) {
+		fd_close(fd);
+		return err_set(err, ENOMEM, "make a file in memory");
+	}
+	r = run_one(e, ref, &tool, fd, err);
+	rewind(in);
+	if (r == 0 && print_changes(in, out) < 0)
+		r = err_set(err, EIO, "write the list");
+	fclose(in);
+
+	return err_wrap(err, r, "cannot tell the changes of container '%s'", ref);
 }
+
+/* ---- export ---- */
 
 int engine_export(struct engine *e, const char *ref, int out_fd, struct err *err)
 {

@@ -11,13 +11,14 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
 struct engine;
 
-/* Changes against the image on @out_fd, a line each: "A path", "C path", "D path". */
-int engine_diff(struct engine *e, const char *ref, int out_fd, struct err *err);
+/* Changes against the image, a line each: "A path", "C path", "D path". */
+int engine_diff(struct engine *e, const char *ref, FILE *out, struct err *err);
 
 /* The root filesystem as a tar archive on @out_fd. */
 int engine_export(struct engine *e, const char *ref, int out_fd, struct err *err);

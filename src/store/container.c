@@ -290,7 +290,7 @@ int store_container_find(struct store *s, const char *ref, struct store_containe
 			return r < 0 ? r : 0;
 	}
 
-	return err_setk(err, ERR_NOT_FOUND, ENOENT, "no such container: %s", ref);
+	return err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", ref);
 }
 
 int store_container_list(struct store *s, struct store_containers *ret, struct err *err)
@@ -331,7 +331,7 @@ int store_container_update(struct store *s, const struct store_container *c, str
 			   (int64_t)c->exit_status, (int64_t)c->oom, c->started_wall_ns,
 			   c->finished_wall_ns, c->error, (int64_t)c->restarts);
 	if (r == 0 && sqlite3_changes(s->db) == 0)
-		r = err_setk(err, ERR_NOT_FOUND, ENOENT, "no such container: %s", c->id);
+		r = err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", c->id);
 	if (r == 0)
 		r = db_txn_commit(&txn, err);
 
