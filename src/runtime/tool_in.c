@@ -84,6 +84,18 @@ static int clean_name(const char *name, struct strbuf *ret, struct err *err)
 	return ret->failed ? out_of_memory(err) : 0;
 }
 
+/* Is clean @path one that this archive may have? */
+static int check_scope(const struct in *in, const char *path, struct err *err)
+{
+	const char *name = in->tool->flags & SPEC_TOOL_UNTRUSTED ? in->tool->name : NULL;
+	size_t len = name ? strlen(name) : 0;
+
+	if (!name || (strncmp(path, name, len) == 0 && (path[len] == '\0' || path[len] == '/')))
+		return 0;
+
+	return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not below '%s'", path, name);
+}
+
 /* Open directory @name in @dir_fd, making it when @make; never through a symlink. */
 static int open_dir(int dir_fd, const char *name, bool make, struct err *err)
 {
@@ -171,6 +183,17 @@ static gid_t group_of(const struct in *in)
 	return in->tool->flags & SPEC_TOOL_KEEP_OWNER ? in->meta.gid : 0;
 }
 
+/* May a member carry privileges to who runs it? */
+static bool may_elevate(const struct in *in)
+{
+	return !(in->tool->flags & SPEC_TOOL_UNTRUSTED) || (in->tool->flags & SPEC_TOOL_KEEP_OWNER);
+}
+
+static mode_t mode_of(const struct in *in)
+{
+	return in->meta.mode & (may_elevate(in) ? 07777 : 01777);
+}
+
 static int owner_refused(const struct in *in, struct err *err)
 {
 	int r = err_sys(err, "give it to %u:%u", owner_of(in), group_of(in));
@@ -186,7 +209,7 @@ static int set_metadata(const struct in *in, int fd, struct err *err)
 {
 	if (fchown(fd, owner_of(in), group_of(in)) < 0)
 		return owner_refused(in, err);
-	if (fchmod(fd, in->meta.mode & 07777) < 0)
+	if (fchmod(fd, mode_of(in)) < 0)
 		return err_sys(err, "set its mode");
 
 	return tool_xattrs_write(fd, &in->xattrs, err);
@@ -269,7 +292,7 @@ static int make_node(struct in *in, const char *base, struct err *err)
 	dev_t dev = type == S_IFIFO ? 0 : makedev(in->meta.dev_major, in->meta.dev_minor);
 	int r;
 
-	if (mknodat(in->parent_fd, base, type | (in->meta.mode & 07777), dev) < 0) {
+	if (mknodat(in->parent_fd, base, type | mode_of(in), dev) < 0) {
 		r = err_sys(err, "create it");
 		if (r == -EPERM)
 			err_hint(err, "device nodes cannot be made in a user namespace");
@@ -294,6 +317,9 @@ static int make_hardlink(struct in *in, const char *base, struct err *err)
 		return err_sys(err, "open its directory");
 	if (target.len == 0)
 		return err_setk(err, ERR_USAGE, EINVAL, "hard link to a directory");
+	r = check_scope(in, strbuf_get(&target), err);
+	if (r < 0)
+		return r;
 	r = find_parent(in, strbuf_get(&target), false, &target_base, err);
 	if (r < 0)
 		return r;
@@ -334,9 +360,14 @@ static int clear_way(struct in *in, const char *base, struct err *err)
 
 static int make_member(struct in *in, struct err *err)
 {
+	bool device = in->meta.type == TAR_CHAR || in->meta.type == TAR_BLOCK;
 	const char *base;
-	int r = find_parent(in, strbuf_get(&in->path), true, &base, err);
+	int r = check_scope(in, strbuf_get(&in->path), err);
 
+	if (r == 0 && device && (in->tool->flags & SPEC_TOOL_UNTRUSTED))
+		r = err_setk(err, ERR_USAGE, EPERM, "a device of a workload is not made here");
+	if (r == 0)
+		r = find_parent(in, strbuf_get(&in->path), true, &base, err);
 	if (r == 0)
 		r = clear_way(in, base, err);
 	if (r < 0)
@@ -378,7 +409,7 @@ static int on_entry(void *ctx, const struct tar_entry *entry, struct err *err)
 			return 0;
 		return err_setk(err, ERR_USAGE, EINVAL, "an archive member has no name");
 	}
-	r = tool_xattrs_copy(entry, &in->xattrs, err);
+	r = tool_xattrs_copy(entry, may_elevate(in), &in->xattrs, err);
 	if (r == 0)
 		r = make_member(in, err);
 

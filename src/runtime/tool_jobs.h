@@ -5,6 +5,7 @@
 #ifndef RUNTIME_TOOL_JOBS_H
 #define RUNTIME_TOOL_JOBS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -47,8 +48,9 @@ DEFINE_AUTO_DONE(tool_xattrs)
  */
 int tool_xattrs_read(int fd, struct tool_xattrs *ret, struct err *err);
 
-/* Copy those of @entry that may be set. As above. */
-int tool_xattrs_copy(const struct tar_entry *entry, struct tool_xattrs *ret, struct err *err);
+/* Copy those of @entry that may be set; capabilities only with @elevate. As above. */
+int tool_xattrs_copy(const struct tar_entry *entry, bool elevate, struct tool_xattrs *ret,
+		     struct err *err);
 
 /**
  * tool_xattrs_write() - Set them

@@ -9,6 +9,7 @@
 
 #include "runtime/tool_jobs.h"
 
+#define CAPABILITY "security.capability"
 #define XATTR_LIST_MAX_BYTES 65536 /* the kernel's own limit */
 
 static bool has_prefix(struct slice s, const char *prefix)
@@ -25,7 +26,7 @@ static bool has_prefix(struct slice s, const char *prefix)
  */
 static bool may_travel(struct slice name)
 {
-	static const char *const exact[] = { "security.capability", "system.posix_acl_access",
+	static const char *const exact[] = { CAPABILITY, "system.posix_acl_access",
 					     "system.posix_acl_default" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
@@ -118,13 +119,14 @@ int tool_xattrs_read(int fd, struct tool_xattrs *ret, struct err *err)
 	return 0;
 }
 
-int tool_xattrs_copy(const struct tar_entry *entry, struct tool_xattrs *ret, struct err *err)
+int tool_xattrs_copy(const struct tar_entry *entry, bool elevate, struct tool_xattrs *ret,
+		     struct err *err)
 {
 	for (size_t i = 0; i < entry->xattrs_len; i++) {
 		struct slice name = entry->xattrs[i].name, value = entry->xattrs[i].value;
 		char *room;
 
-		if (!may_travel(name))
+		if (!may_travel(name) || (!elevate && slice_eq(name, CAPABILITY)))
 			continue;
 		room = add(ret, name, value.len);
 		if (!room)

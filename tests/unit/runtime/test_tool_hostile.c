@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -85,7 +86,7 @@ static void make_archive(const struct place *p, const struct tar_entry *entries,
 	for (size_t i = 0; i < len; i++) {
 		struct tar_entry entry = entries[i];
 
-		entry.mode = 0755;
+		entry.mode = entry.mode ? entry.mode : 0755;
 		entry.size_bytes = entry.type == TAR_FILE ? 7 : 0;
 		assert_int_equal(tar_writer_entry(&w, &entry, NULL), 0);
 		if (entry.type == TAR_FILE)
@@ -222,6 +223,63 @@ static void test_planted(void **state)
 	place_close(&p);
 }
 
+static bool has_capabilities(int dir_fd, const char *path)
+{
+	auto_close int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+
+	return fgetxattr(fd, "security.capability", NULL, 0) > 0;
+}
+
+static int unpack_untrusted(const struct place *p, uint32_t flags, struct tar_entry entry)
+{
+	struct spec_tool tool = { SPEC_TOOL_TAR_IN, SPEC_TOOL_UNTRUSTED | flags, (char[]){ "/d" },
+				  (char[]){ "x" } };
+
+	make_archive(p, &entry, 1);
+
+	return tree_tool(&tool, p->root_fd, p->tar, NULL, NULL);
+}
+
+/* What a workload may send to its host: what was asked for, and nothing that gives power. */
+static void test_untrusted(void **state)
+{
+	static const char *const elsewhere[] = { "y", "xy", "/y/x", "./xy/x", ".bashrc" };
+	/* CAP_NET_RAW, revision 2 of the attribute. */
+	static const char caps[20] = { 1, 0, 0, 2, 0, 0x20 };
+	const struct tar_xattr xattr = { { "security.capability", 19 }, { caps, sizeof(caps) } };
+	const struct tar_entry file = {
+		.type = TAR_FILE, .name = "x/f", .mode = 07755, .xattrs = &xattr, .xattrs_len = 1
+	};
+	struct place p = place_open();
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		assert_int_equal(
+			unpack_untrusted(&p, 0, (struct tar_entry){ TAR_FILE, elsewhere[i] }),
+			-EINVAL);
+	tree_file(p.root_fd, "d/other", "text");
+	assert_int_equal(unpack_untrusted(&p, 0, (struct tar_entry){ TAR_HARDLINK, "x", "other" }),
+			 -EINVAL);
+	assert_int_equal(unpack_untrusted(&p, 0, (struct tar_entry){ TAR_CHAR, "x" }), -EPERM);
+	assert_int_equal(unpack_untrusted(&p, 0, (struct tar_entry){ TAR_BLOCK, "x/b" }), -EPERM);
+	assert_int_equal(faccessat(p.root_fd, "d/x", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+
+	assert_int_equal(unpack_untrusted(&p, 0, file), 0);
+	assert_int_equal(fstatat(p.root_fd, "d/x/f", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 01755);
+	assert_false(has_capabilities(p.root_fd, "d/x/f"));
+	if (geteuid() == 0) {
+		assert_int_equal(unpack_untrusted(&p, SPEC_TOOL_KEEP_OWNER, file), 0);
+		assert_int_equal(fstatat(p.root_fd, "d/x/f", &st, 0), 0);
+		assert_int_equal(st.st_mode & 07777, 07755);
+		assert_true(has_capabilities(p.root_fd, "d/x/f"));
+	}
+	place_close(&p);
+}
+
 /* Paths of cp and stat that symlinks lead out. */
 static void test_paths(void **state)
 {
@@ -322,8 +380,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_archives), cmocka_unit_test(test_planted),
-		cmocka_unit_test(test_paths),	 cmocka_unit_test(test_race_in),
-		cmocka_unit_test(test_race_out),
+		cmocka_unit_test(test_paths),	 cmocka_unit_test(test_untrusted),
+		cmocka_unit_test(test_race_in),	 cmocka_unit_test(test_race_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
