@@ -280,14 +280,36 @@ static int combine(int sent, const struct err *send_err, int received, const str
 
 /* ---- from the container ---- */
 
+/* The one name that the archive of @from begins with; NULL where it is a directory's content. */
+static char *top_member(const struct spec_tool *from)
+{
+	char *dir, *name;
+
+	if (from->name)
+		return mem_strdup(from->name);
+	if (is_content(from->path))
+		return NULL;
+	split_path(from->path, &dir, &name);
+	free(dir);
+	/* "..": the job calls it "." then. */
+	if (strcmp(name, "..") == 0)
+		free(take_ptr(name));
+
+	return name;
+}
+
 static int unpack_on_host(struct toolbox *box, const struct spec_tool *from,
 			  const struct engine_copy *copy, const char *dir, struct err *err)
 {
 	char root[] = "/";
+	auto_free char *own_name = top_member(from);
+	/* Who sends may not be our code any more: a machine whose kernel was taken over. */
 	struct spec_tool to = {
 		.kind = SPEC_TOOL_TAR_IN,
-		.flags = SPEC_TOOL_NO_OVERWRITE_DIR | (copy->archive ? SPEC_TOOL_KEEP_OWNER : 0),
+		.flags = SPEC_TOOL_NO_OVERWRITE_DIR | SPEC_TOOL_UNTRUSTED |
+			 (copy->archive ? SPEC_TOOL_KEEP_OWNER : 0),
 		.path = root,
+		.name = own_name,
 	};
 	struct err send_err = ERR_INIT, recv_err = ERR_INIT;
 	struct host_job job;

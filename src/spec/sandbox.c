@@ -29,6 +29,14 @@ static int refuse(struct err *err, const char *what, const char *value)
 	return err_setk(err, ERR_USAGE, EINVAL, "%s '%s' is not valid", what, value ? value : "");
 }
 
+/* Something is put there: absolute, and not the root itself. */
+static int check_target(const char *path, const char *what, struct err *err)
+{
+	int r = spec_check_absolute(path, what, err);
+
+	return r == 0 && path[strspn(path, "/.")] == '\0' ? refuse(err, what, path) : r;
+}
+
 /* ---- mounts ---- */
 
 static const char *const mount_types[] = {
@@ -54,7 +62,7 @@ static int mount_check(const void *thing, struct err *err)
 	};
 	const struct spec_mount *mount = thing;
 	bool known = !mount->propagation || !mount->propagation[0];
-	int r = spec_check_absolute(mount->target, "mount target", err);
+	int r = check_target(mount->target, "mount target", err);
 
 	if (r == 0 && mount->type == SPEC_MOUNT_BIND)
 		r = spec_check_absolute(mount->source, "mount source", err);
@@ -88,7 +96,7 @@ static int device_check(const void *thing, struct err *err)
 	int r = spec_check_absolute(device->source, "device", err);
 
 	if (r == 0)
-		r = spec_check_absolute(device->target, "device target", err);
+		r = check_target(device->target, "device target", err);
 	if (r < 0)
 		return r;
 	if (!device->perms || !device->perms[0] ||
@@ -116,7 +124,7 @@ static int file_check(const void *thing, struct err *err)
 {
 	const struct spec_file *file = thing;
 
-	return spec_check_absolute(file->target, "file target", err);
+	return check_target(file->target, "file target", err);
 }
 
 static const struct spec_shape file_shape = {

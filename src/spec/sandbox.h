@@ -190,6 +190,11 @@ enum spec_tool_flags {
 	SPEC_TOOL_NO_OVERWRITE_DIR = 1 << 1, /* TAR_IN: never a directory by a file, nor back */
 	SPEC_TOOL_ROOT_NAMES = 1 << 2,	     /* TAR_OUT: names relative to @path itself (export) */
 	SPEC_TOOL_FOLLOW = 1 << 3, /* TAR_OUT, STAT: follow a symlink at the end of @path */
+	/*
+	 * TAR_IN, of a workload's archive on its host: members are called @name or lie below it,
+	 * none is a device, and without KEEP_OWNER none has set-id bits or capabilities.
+	 */
+	SPEC_TOOL_UNTRUSTED = 1 << 4,
 };
 
 /**
@@ -197,7 +202,8 @@ enum spec_tool_flags {
  * @kind:	which
  * @flags:	enum spec_tool_flags
  * @path:	absolute, resolved in the root
- * @name:	TAR_OUT: what the archive calls @path instead of its last component; or NULL
+ * @name:	TAR_OUT: what the archive calls @path instead of its last component; or NULL.
+ *		TAR_IN with SPEC_TOOL_UNTRUSTED: the one top member it may have; NULL: any
  */
 struct spec_tool {
 	enum spec_tool_kind kind;

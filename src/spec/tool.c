@@ -12,7 +12,7 @@
 #define TOOL_MAX_NAME 255  /* NAME_MAX */
 #define TOOL_ALL_FLAGS                                                              \
 	(SPEC_TOOL_KEEP_OWNER | SPEC_TOOL_NO_OVERWRITE_DIR | SPEC_TOOL_ROOT_NAMES | \
-	 SPEC_TOOL_FOLLOW)
+	 SPEC_TOOL_FOLLOW | SPEC_TOOL_UNTRUSTED)
 
 static const char *const kind_names[] = {
 	[SPEC_TOOL_TAR_OUT] = "tarOut", [SPEC_TOOL_TAR_IN] = "tarIn", [SPEC_TOOL_STAT] = "stat",
@@ -32,7 +32,8 @@ static int tool_check(const void *thing, struct err *err)
 	bool needs_path = tool->kind == SPEC_TOOL_TAR_OUT || tool->kind == SPEC_TOOL_TAR_IN ||
 			  tool->kind == SPEC_TOOL_STAT;
 
-	if (tool->name && (tool->name[0] == '\0' || strchr(tool->name, '/')))
+	if (tool->name && (tool->name[0] == '\0' || strchr(tool->name, '/') ||
+			   strcmp(tool->name, ".") == 0 || strcmp(tool->name, "..") == 0))
 		return err_setk(err, ERR_USAGE, EINVAL, "name '%s' is not one component",
 				tool->name);
 

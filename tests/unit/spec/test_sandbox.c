@@ -93,7 +93,7 @@ static void random_mount(struct spec_mount *m)
 	m->type = rand() % 2 ? SPEC_MOUNT_BIND : SPEC_MOUNT_TMPFS;
 	m->flags = (uint32_t)rand() % 64;
 	m->source = m->type == SPEC_MOUNT_BIND ? random_text("/", 60) : NULL;
-	m->target = random_text("/", 60);
+	m->target = random_text("/t", 60);
 	m->size_bytes = random_u64();
 	m->mode = (uint32_t)rand() % 010000;
 	m->propagation = rand() % 2 ? mem_strdup("rslave") : NULL;
@@ -114,7 +114,7 @@ static void random_sandbox(struct spec_sandbox *s)
 	s->devices_len = (size_t)rand() % 3;
 	s->devices = s->devices_len ? mem_calloc(s->devices_len, sizeof(*s->devices)) : NULL;
 	for (size_t i = 0; i < s->devices_len; i++)
-		s->devices[i] = (struct spec_device){ random_text("/dev/", 9), random_text("/", 9),
+		s->devices[i] = (struct spec_device){ random_text("/dev/", 9), random_text("/t", 9),
 						      mem_strdup("rw") };
 	s->files_len = (size_t)rand() % 3;
 	s->files = s->files_len ? mem_calloc(s->files_len, sizeof(*s->files)) : NULL;
@@ -318,6 +318,9 @@ static void test_sandbox_refused(void **state)
 		",\"mounts\":[{\"type\":\"bind\",\"target\":\"/a\"}]",
 		",\"mounts\":[{\"type\":\"bind\",\"source\":\"a\",\"target\":\"/a\"}]",
 		",\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"a\"}]",
+		",\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"//\"}]",
+		",\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/./..\"}]",
+		",\"files\":[{\"target\":\"/\"}]",
 		",\"mounts\":[{\"type\":\"nfs\",\"target\":\"/a\"}]",
 		",\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/a\",\"flags\":64}]",
 		",\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/a\",\"mode\":4096}]",
@@ -444,8 +447,10 @@ static void test_tool(void **state)
 	static const char *const bad[] = {
 		"{\"kind\":\"stat\"}",
 		"{\"kind\":\"stat\",\"path\":\"a\"}",
+		"{\"kind\":\"tarOut\",\"path\":\"/a\",\"name\":\"..\"}",
+		"{\"kind\":\"tarOut\",\"path\":\"/a\",\"name\":\"a/b\"}",
 		"{\"kind\":\"run\",\"path\":\"/a\"}",
-		"{\"kind\":\"stat\",\"path\":\"/a\",\"flags\":16}",
+		"{\"kind\":\"stat\",\"path\":\"/a\",\"flags\":32}",
 	};
 
 	(void)state;
