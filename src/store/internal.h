@@ -77,6 +77,8 @@ int image_find_id(struct store *s, const char *ref, char ret[STORE_DIGEST_BYTES]
 
 /* ---- mounts.c ---- */
 
+/* Unmount what a killed process left; free of locks, and nearly of work, when nothing is left. */
+int mounts_recover(struct store *s, struct err *err);
 /* Digests of what the store's namespace has mounted are appended. */
 int mounts_list(struct store *s, struct strv *ret, struct err *err);
 /* Digests of the layers that started containers use are appended. */

@@ -465,3 +465,24 @@ int store_layer_unmount_unused(struct store *s, struct err *err)
 
 	return 0;
 }
+
+int mounts_recover(struct store *s, struct err *err)
+{
+	auto_done(strv) mounted = { 0 };
+	auto_done(strv) used = { 0 };
+	size_t known = 0;
+	int r = 0;
+
+	if (!dir_is_mounted(s))
+		return 0;
+	r = mounts_list(s, &mounted, err);
+	if (r == 0)
+		r = mounts_used(s, &used, err);
+	for (size_t i = 0; i < mounted.len; i++)
+		for (size_t j = 0; j < used.len; j++)
+			known += strcmp(mounted.items[i], used.items[j]) == 0;
+	if (r < 0 || (mounted.len > 0 && known == mounted.len))
+		return r;
+
+	return store_layer_unmount_unused(s, err);
+}

@@ -39,6 +39,8 @@ static int recover(struct store *s, struct err *err)
 {
 	int fd, r = reclaim_all(s, NULL, err);
 
+	if (r == 0)
+		r = mounts_recover(s, err);
 	if (r < 0 || faccessat(s->run_fd, SCANNED, F_OK, 0) == 0)
 		return r;
 	r = reclaim_scan(s, true, NULL, NULL, err);

@@ -166,6 +166,7 @@ static void test_killed(void **state)
 		int fds[3];
 
 		fixture_kill_at(f, points[i], mount_all);
+		assert_int_equal(count_mounts(f), 0); /* the writer that opened it since */
 		get(f, layers, fds);
 		put(fds);
 		assert_int_equal(count_mounts(f), 2);
