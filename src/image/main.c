@@ -14,9 +14,11 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/strv.h"
 #include "image/bootstrap.h"
 #include "image/guest.h"
+#include "image/import.h"
 #include "image/progress.h"
 #include "store/store.h"
 #include "image/verify.h"
@@ -98,22 +100,76 @@ static int open_store(const struct options *options, struct store **ret, struct 
 	return store_open(options->root, options->run_root, STORE_WRITER, ret, err);
 }
 
-static int run_busybox(const struct options *options, const char *name, struct progress *progress,
-		       struct err *err)
+/* One line an image, as docker load prints it. */
+static void print_loaded(const struct strv *loaded)
 {
-	char id[STORE_DIGEST_BYTES];
-	struct store *s;
-	int r = open_store(options, &s, err);
+	for (size_t i = 0; i < loaded->len; i++)
+		printf(strncmp(loaded->items[i], "sha256:", 7) == 0 ? "Loaded image ID: %s\n"
+								    : "Loaded image: %s\n",
+		       loaded->items[i]);
+}
 
+static int cmd_import(const struct options *options, int argc, char **argv, struct err *err)
+{
+	static const struct option longopts[] = {
+		{ "name", required_argument, NULL, 'n' },
+		{ "change", required_argument, NULL, 'c' },
+		{ 0 },
+	};
+	auto_done(import_request) request = { 0 };
+	auto_done(strv) loaded = { 0 };
+	struct progress progress;
+	struct store *s;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'n':
+			request.name = optarg;
+			break;
+		case 'c':
+			if (strv_add(&request.changes, optarg) < 0)
+				return err_set(err, ENOMEM, "out of memory");
+			break;
+		default:
+			return usage(err, "unknown option of import");
+		}
+	}
+	if (optind + 1 != argc)
+		return usage(err, "import [--name NAME] [--change TEXT]... PATH");
+	request.path = argv[optind];
+	r = open_store(options, &s, err);
 	if (r < 0)
 		return r;
-	name = name ? name : "busybox:latest";
-	r = bootstrap_busybox(s, name, progress, id, err);
+	progress_init(&progress, options->quiet);
+	r = import_path(s, &request, &progress, &loaded, err);
 	store_close(s);
-	if (r == 0)
-		printf("Loaded image: %s\n", name);
+	print_loaded(&loaded);
 
 	return r;
+}
+
+/* "busybox", "debian" or "debian:SUITE". */
+static int bootstrap(struct store *s, const char *what, struct bootstrap_debian *want,
+		     struct progress *progress, struct strv *loaded, struct err *err)
+{
+	char id[STORE_DIGEST_BYTES];
+	auto_free char *name = NULL;
+	int r;
+
+	if (strcmp(what, "busybox") == 0) {
+		if (want->include)
+			return usage(err, "--include is for debian");
+		name = mem_strdup(want->name ? want->name : "busybox:latest");
+		r = bootstrap_busybox(s, name, progress, id, err);
+	} else if (strcmp(what, "debian") == 0 || strncmp(what, "debian:", 7) == 0) {
+		want->suite = what[6] ? what + 7 : NULL;
+		r = bootstrap_debian(s, want, progress, &name, id, err);
+	} else {
+		return usage(err, "only busybox and debian can be bootstrapped");
+	}
+
+	return r < 0 ? r : strv_add(loaded, name);
 }
 
 static int cmd_bootstrap(const struct options *options, int argc, char **argv, struct err *err)
@@ -123,17 +179,19 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 		{ "name", required_argument, NULL, 'n' },
 		{ 0 },
 	};
-	const char *include = NULL, *name = NULL;
+	struct bootstrap_debian want = { 0 };
+	auto_done(strv) loaded = { 0 };
 	struct progress progress;
-	int c;
+	struct store *s;
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		switch (c) {
 		case 'i':
-			include = optarg;
+			want.include = optarg;
 			break;
 		case 'n':
-			name = optarg;
+			want.name = optarg;
 			break;
 		default:
 			return usage(err, "unknown option of bootstrap");
@@ -141,17 +199,22 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 	}
 	if (optind + 1 != argc)
 		return usage(err, "bootstrap busybox, or bootstrap debian[:SUITE]");
+	r = open_store(options, &s, err);
+	if (r < 0)
+		return r;
 	progress_init(&progress, options->quiet);
-	if (strcmp(argv[optind], "busybox") == 0)
-		return run_busybox(options, name, &progress, err);
+	r = bootstrap(s, argv[optind], &want, &progress, &loaded, err);
+	store_close(s);
+	print_loaded(&loaded);
 
-	return usage(err, "only busybox and debian can be bootstrapped");
+	return r;
 }
 
 static const struct {
 	const char *name, *doing;
 	int (*run)(const struct options *options, int argc, char **argv, struct err *err);
 } commands[] = {
+	{ "import", "import the image", cmd_import },
 	{ "bootstrap", "bootstrap the image", cmd_bootstrap },
 	{ "guest", "make the guest kernel ready", cmd_guest },
 	{ "verify", "verify the store's layers", cmd_verify },

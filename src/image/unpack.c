@@ -49,9 +49,10 @@ static void run_child(struct unpack_fds fds, const uint8_t seed[16])
 {
 	int *list[] = { &fds.blob, &fds.layer, &fds.skeleton, &fds.report };
 
-	/* Out of the way first, so that no target is still a source. */
+	/* Out of the way first, so that no target is still a source. One may be absent: -1. */
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
 		*list[i] = fcntl(*list[i], F_DUPFD_CLOEXEC, 64);
+	(void)close_range(3, 63, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
 		*list[i] = dup3(*list[i], 3 + (int)i, O_CLOEXEC);
 	(void)close_range(0, 2, 0);
@@ -124,6 +125,11 @@ static int take_report(struct unpack *u, struct unpack_report *ret, struct err *
 	}
 
 	return 0;
+}
+
+int unpack_start_plain(int out_fd, struct unpack **ret, struct err *err)
+{
+	return unpack_start(out_fd, -1, ret, err);
 }
 
 int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err)

@@ -53,6 +53,16 @@ struct unpack;
 int unpack_start(int layer_fd, int skeleton_fd, struct unpack **ret, struct err *err);
 
 /**
+ * unpack_start_plain() - Start the child for something that is no layer: only decompress it
+ * @out_fd:	receives what comes out, from its current offset; borrowed
+ * @ret:	handle, as above; diff_id is the digest of what comes out
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int unpack_start_plain(int out_fd, struct unpack **ret, struct err *err);
+
+/**
  * unpack_feed() - The next bytes of the blob
  * @u:		handle
  * @buf:	bytes

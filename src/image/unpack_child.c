@@ -52,9 +52,11 @@ static int prepare(struct child *c, const uint8_t seed[16], struct err *err)
 
 	if (r < 0)
 		return r;
-	c->planner = planner_new(c->fds->layer, c->fds->skeleton, seed, err);
-	if (!c->planner)
-		return -ENOMEM;
+	if (c->fds->skeleton >= 0) {
+		c->planner = planner_new(c->fds->layer, c->fds->skeleton, seed, err);
+		if (!c->planner)
+			return -ENOMEM;
+	}
 	c->in = malloc(IN_BYTES);
 	c->sha = EVP_MD_CTX_new();
 	if (!c->in || !c->sha || !EVP_DigestInit_ex(c->sha, EVP_sha256(), NULL) ||
@@ -84,6 +86,17 @@ static int check_size(const struct child *c, struct err *err)
 	return 0;
 }
 
+static int use(struct child *c, const uint8_t *buf, size_t len, struct err *err)
+{
+	int r;
+
+	if (c->planner)
+		return planner_feed(c->planner, buf, len, err);
+	r = fd_write_all(c->fds->layer, buf, len);
+
+	return r < 0 ? err_wrap(err, r, "writing what was unpacked") : 0;
+}
+
 /* Decompress @in_bytes of c->in, each buffer through the archive reader and then to the hasher. */
 static int unpack_some(struct child *c, size_t in_bytes, struct err *err)
 {
@@ -105,7 +118,7 @@ static int unpack_some(struct child *c, size_t in_bytes, struct err *err)
 		c->report.tar_bytes += len;
 		r = check_size(c, err);
 		if (r == 0)
-			r = planner_feed(c->planner, slot, len, err);
+			r = use(c, slot, len, err);
 		if (r < 0)
 			return r;
 		ring_publish(&c->ring, len);
@@ -140,7 +153,7 @@ static int unpack_all(struct child *c, struct err *err)
 		return err_setk(err, ERR_USAGE, EBADMSG, "the %s data is truncated",
 				inflate_name((enum inflate_format)c->report.format));
 
-	return planner_finish(c->planner, err);
+	return c->planner ? planner_finish(c->planner, err) : 0;
 }
 
 void unpack_child(const struct unpack_fds *fds, const uint8_t seed[16])
@@ -155,7 +168,7 @@ void unpack_child(const struct unpack_fds *fds, const uint8_t seed[16])
 		(void)pthread_join(c.hasher, NULL);
 		if (!EVP_DigestFinal_ex(c.sha, c.report.diff_sum, NULL))
 			(void)err_set(&c.report.err, EIO, "SHA-256 failed");
-		c.report.entries = planner_entries(c.planner);
+		c.report.entries = c.planner ? planner_entries(c.planner) : 0;
 	} else if (c.report.err.code == 0) {
 		(void)err_set(&c.report.err, -r, "unpacking failed");
 	}

@@ -18,7 +18,7 @@ struct unpack_report {
 	int32_t format;
 };
 
-/* Descriptors that the child was given. */
+/* Descriptors that the child was given. Without a skeleton the blob is only decompressed. */
 struct unpack_fds {
 	int blob, layer, skeleton, report;
 };

@@ -143,6 +143,16 @@ int tar_reader_feed(struct tar_reader *r, const void *buf, size_t len, struct er
  */
 int tar_reader_finish(struct tar_reader *r, struct err *err);
 
+/**
+ * tar_reader_skip() - Pass over the stored data that comes next, unread
+ * @r:		reader, to be told of whole members only: @end and @data are not called for it
+ *
+ * For who can seek. Data that has been fed in part is passed over from there; padding counts.
+ *
+ * Return: bytes to leave out before the next tar_reader_feed(); 0 when none are due.
+ */
+uint64_t tar_reader_skip(struct tar_reader *r);
+
 /* True once the two blocks of zeroes were read: a reader of a pipe may stop there. */
 bool tar_reader_at_end(const struct tar_reader *r);
 

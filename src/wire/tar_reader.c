@@ -656,6 +656,21 @@ int tar_reader_feed(struct tar_reader *r, const void *buf, size_t len, struct er
 	return 0;
 }
 
+uint64_t tar_reader_skip(struct tar_reader *r)
+{
+	uint64_t bytes = r->pad_bytes;
+
+	if (r->state != IN_DATA)
+		return 0;
+	bytes += r->left_bytes;
+	r->left_bytes = 0;
+	r->pad_bytes = 0;
+	forget_extensions(r);
+	r->state = AT_HEADER;
+
+	return bytes;
+}
+
 int tar_reader_finish(struct tar_reader *r, struct err *err)
 {
 	bool whole = r->state == AT_END ||

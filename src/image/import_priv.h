@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * import_priv.h - shared by import*.c
+ */
+#ifndef IMAGE_IMPORT_PRIV_H
+#define IMAGE_IMPORT_PRIV_H
+
+#include "image/archive.h"
+#include "image/import.h"
+#include "spec/image.h"
+
+#define IMPORT_MAX_DOCUMENT_BYTES ((size_t)(4 * MIB))
+
+/* One run of import_path(). */
+struct importer {
+	struct store *store;
+	const struct import_request *request;
+	struct progress *progress;
+	struct strv *loaded;
+	struct archive *archive;
+};
+
+/* A document as it is in the archive, and its digest. */
+struct document {
+	char *text;
+	size_t len;
+	char digest[SPEC_DIGEST_BYTES];
+};
+
+static inline void document_done(struct document *doc)
+{
+	free(doc->text);
+}
+DEFINE_AUTO_DONE(document)
+
+/* An image all of whose layers are in the store: make it visible. @names is what it is called. */
+int import_add(struct importer *im, const struct document *config, const struct document *manifest,
+	       const struct spec_image *image, const struct strv *names, struct err *err);
+
+/* Read a document by its name in the archive; computes its digest. */
+int import_document(struct importer *im, const char *name, struct document *ret, struct err *err);
+
+int import_oci(struct importer *im, struct err *err);
+int import_docker(struct importer *im, struct err *err);
+
+#endif
