@@ -276,7 +276,7 @@ static int create_file(const char *path, struct err *err)
 static int open_connection(const char *path, sqlite3 **ret, struct err *err)
 {
 	/* A handle belongs to one thread: no mutexes. */
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
 	int persist = 1;
 	int r = sqlite3_open_v2(path, &db, flags, NULL);
@@ -321,6 +321,8 @@ int db_open(const char *path, sqlite3 **ret, struct err *err)
 		r = exec_sql(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL", err);
 		if (r == 0)
 			r = migrate(db, err);
+		if (r == 0)
+			db_checkpoint(db);
 	}
 	if (r == 0)
 		r = exec_sql(db, "PRAGMA synchronous=NORMAL", err);

@@ -190,6 +190,23 @@ static void test_stale_mount(void **state)
 	fixture_assert_clean(f);
 }
 
+/* People put the store elsewhere by a symbolic link. */
+static void test_linked_root(void **state)
+{
+	struct fixture *f = *state;
+	auto_free char *real = mem_printf("%s/elsewhere", f->dir);
+	auto_done(store_image) image = { 0 };
+
+	assert_ok(f, fixture_add_image(f, ONE, 2, "one", NULL));
+	store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(rename(f->root, real), 0);
+	assert_int_equal(symlink(real, f->root), 0);
+	assert_ok(f, store_open(f->root, f->run_root, STORE_WRITER, &f->store, &f->err));
+	assert_ok(f, store_image_find(f->store, "one", &image, &f->err));
+	fixture_assert_clean(f);
+}
+
 static void test_newer_format(void **state)
 {
 	struct fixture *f = *state;
@@ -223,9 +240,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_usage_is_du),	T(test_damaged_layer), T(test_damaged_document),
-		T(test_strays),		T(test_stale_mount),   T(test_newer_format),
-		T(test_not_a_database),
+		T(test_usage_is_du), T(test_damaged_layer),  T(test_damaged_document),
+		T(test_strays),	     T(test_stale_mount),    T(test_newer_format),
+		T(test_linked_root), T(test_not_a_database),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
