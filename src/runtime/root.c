@@ -12,6 +12,72 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/parse.h"
+#include "base/strbuf.h"
+
+#define MAX_SYMLINKS 40 /* as the kernel's own limit */
+
+/* Drop the last component. */
+static void go_up(struct strbuf *path)
+{
+	const char *slash = path->len > 0 ? memrchr(path->text, '/', path->len) : NULL;
+
+	path->len = slash ? (size_t)(slash - path->text) : 0;
+	if (path->text)
+		path->text[path->len] = '\0';
+}
+
+/* The target of the symlink at @path; false when it is not one, or is not there. */
+static bool read_symlink(int root_fd, const char *path, char ret_target[PATH_MAX])
+{
+	auto_close int fd = fd_open_in(root_fd, path, O_PATH | O_NOFOLLOW, 0, NULL);
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", ret_target, PATH_MAX - 1);
+
+	if (n < 0)
+		return false;
+	ret_target[n] = '\0';
+
+	return true;
+}
+
+char *root_resolve(int root_fd, const char *path)
+{
+	auto_done(strbuf) done = STRBUF_INIT(PATH_MAX - 1);
+	auto_done(strbuf) rest = STRBUF_INIT(2 * PATH_MAX);
+	int links = 0;
+
+	strbuf_adds(&rest, path);
+	while (rest.len > 0 && !rest.failed && !done.failed) {
+		struct slice part = { .at = rest.text, .len = strcspn(rest.text, "/") };
+		char target[PATH_MAX];
+		size_t skip = part.len + (rest.text[part.len] == '/');
+
+		if (slice_eq(part, "..")) {
+			go_up(&done);
+		} else if (part.len > 0 && !slice_eq(part, ".")) {
+			strbuf_addc(&done, '/');
+			strbuf_add(&done, part.at, part.len);
+			if (links < MAX_SYMLINKS &&
+			    read_symlink(root_fd, strbuf_get(&done), target)) {
+				auto_free char *tail = strdup(rest.text + skip);
+
+				links++;
+				if (target[0] == '/')
+					strbuf_reset(&done);
+				else
+					go_up(&done);
+				strbuf_reset(&rest);
+				strbuf_addf(&rest, "%s/%s", target, tail ? tail : "");
+				continue;
+			}
+		}
+		strbuf_consume(&rest, skip);
+	}
+	if (done.len == 0)
+		strbuf_addc(&done, '/');
+
+	return rest.failed ? NULL : strbuf_take(&done);
+}
 
 /* Make the last component of @path, whose parent exists. */
 static int make_last(int root_fd, char *path, bool dir, struct err *err)
@@ -39,8 +105,8 @@ static int make_all(int root_fd, const char *path, bool dir, struct err *err)
 	char part[PATH_MAX];
 	size_t len = strlen(path);
 
-	if (len >= sizeof(part) || path[0] != '/')
-		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not an absolute path", path);
+	if (len >= sizeof(part))
+		return err_set(err, ENAMETOOLONG, "'%s'", path);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	for (size_t i = 1; i <= len; i++) {
@@ -74,10 +140,18 @@ int root_open_place(int root_fd, const char *path, bool dir, struct err *err)
 	int r;
 
 	if (fd == -ENOENT) {
-		r = make_all(root_fd, path, dir, err);
+		/* A symlink that leads nowhere is followed to where it leads. */
+		auto_free char *real = root_resolve(root_fd, path);
+
+		if (path[0] != '/')
+			return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not an absolute path",
+					path);
+		if (!real)
+			return err_set(err, ENAMETOOLONG, "'%s' in the root leads too far", path);
+		r = make_all(root_fd, real, dir, err);
 		if (r < 0)
 			return r;
-		fd = fd_open_in(root_fd, path, flags, 0, err);
+		fd = fd_open_in(root_fd, real, flags, 0, err);
 	}
 	if (fd < 0 || dir)
 		return take_fd(fd);

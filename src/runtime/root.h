@@ -13,7 +13,7 @@
 /**
  * root_open_place() - Open, or make, something to mount on
  * @root_fd:	the root
- * @path:	absolute path in it; symlinks are followed, inside
+ * @path:	absolute path in it; symlinks are followed, inside, also those that lead nowhere
  * @dir:	a directory, else a file that is no directory
  * @err:	filled in on failure, may be NULL
  *
@@ -25,6 +25,19 @@ int root_open_place(int root_fd, const char *path, bool dir, struct err *err);
 
 /* Like root_open_place() for a directory directly below the root that must not be a symlink. */
 int root_open_plain_dir(int root_fd, const char *name, struct err *err);
+
+/**
+ * root_resolve() - Where a path leads once every symlink in it is followed
+ * @root_fd:	the root
+ * @path:	absolute path in it
+ *
+ * What does not exist is kept as it is written. The tree may change meanwhile: the answer is to
+ * be shown, or to be opened in the root again, like any other path.
+ *
+ * Return: an absolute path without symlinks, "." and "..", which the caller frees; NULL when it
+ *	   is too long or there is no memory.
+ */
+char *root_resolve(int root_fd, const char *path);
 
 /* Largest file that is read out of a root. */
 #define ROOT_FILE_MAX_BYTES (1024 * 1024)

@@ -4,18 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/strbuf.h"
+#include "runtime/root.h"
 #include "runtime/tool_jobs.h"
 #include "wire/json.h"
-
-#define MAX_SYMLINKS 40 /* as the kernel's own limit */
 
 /* Bits of Go's os.FileMode, which is what Docker's clients expect. */
 enum go_mode {
@@ -56,79 +53,12 @@ static uint32_t go_mode(mode_t mode)
 	return go;
 }
 
-/* Drop the last component. */
-static void go_up(struct strbuf *path)
-{
-	const char *slash = path->len > 0 ? memrchr(path->text, '/', path->len) : NULL;
-
-	path->len = slash ? (size_t)(slash - path->text) : 0;
-	if (path->text)
-		path->text[path->len] = '\0';
-}
-
-/* The target of the symlink at @path; false when it is not one, or is not there. */
-static bool read_symlink(int root_fd, const char *path, char ret_target[PATH_MAX])
-{
-	auto_close int fd = fd_open_in(root_fd, path, O_PATH | O_NOFOLLOW, 0, NULL);
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", ret_target, PATH_MAX - 1);
-
-	if (n < 0)
-		return false;
-	ret_target[n] = '\0';
-
-	return true;
-}
-
-/*
- * Where @path leads once every symlink in it is followed, as an absolute path without symlinks.
- * What does not exist is kept as it is. The result is for people and clients to show; nobody
- * opens it without resolving it again inside the root.
- */
-static char *resolve(int root_fd, const char *path)
-{
-	auto_done(strbuf) done = STRBUF_INIT(PATH_MAX - 1);
-	auto_done(strbuf) rest = STRBUF_INIT(2 * PATH_MAX);
-	int links = 0;
-
-	strbuf_adds(&rest, path);
-	while (rest.len > 0 && !rest.failed && !done.failed) {
-		struct slice part = { .at = rest.text, .len = strcspn(rest.text, "/") };
-		char target[PATH_MAX];
-		size_t skip = part.len + (rest.text[part.len] == '/');
-
-		if (slice_eq(part, "..")) {
-			go_up(&done);
-		} else if (part.len > 0 && !slice_eq(part, ".")) {
-			strbuf_addc(&done, '/');
-			strbuf_add(&done, part.at, part.len);
-			if (links < MAX_SYMLINKS &&
-			    read_symlink(root_fd, strbuf_get(&done), target)) {
-				auto_free char *tail = strdup(rest.text + skip);
-
-				links++;
-				if (target[0] == '/')
-					strbuf_reset(&done);
-				else
-					go_up(&done);
-				strbuf_reset(&rest);
-				strbuf_addf(&rest, "%s/%s", target, tail ? tail : "");
-				continue;
-			}
-		}
-		strbuf_consume(&rest, skip);
-	}
-	if (done.len == 0)
-		strbuf_addc(&done, '/');
-
-	return rest.failed ? NULL : strbuf_take(&done);
-}
-
 static json_t *describe(int root_fd, const char *path, const struct stat *st)
 {
 	auto_json *object = json_object();
 	struct slice base = tool_base_name(path);
 	auto_free char *name = strndup(base.at, base.len);
-	auto_free char *target = S_ISLNK(st->st_mode) ? resolve(root_fd, path) : strdup("");
+	auto_free char *target = S_ISLNK(st->st_mode) ? root_resolve(root_fd, path) : strdup("");
 	char mtime[CLOCK_RFC3339_BYTES];
 	int64_t mtime_ns;
 
