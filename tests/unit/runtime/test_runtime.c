@@ -517,7 +517,7 @@ static void process_list(void **state)
 	assert_int_equal(waitid(P_PIDFD, (id_t)child.pidfd, NULL, WEXITED), 0);
 	fd_close(child.pidfd);
 	assert_non_null(strstr(text, "\"UID\""));
-	assert_non_null(strstr(text, "\"sleep 61\""));
+	assert_non_null(strstr(text, "sleep 61\""));
 	assert_int_equal(runtime_kill_all(box->rt, NULL), 0);
 	assert_int_equal(box_wait(box), 128 + SIGKILL);
 }
