@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
@@ -93,7 +94,7 @@ static void on_sigpipe(int signo)
 	(void)signo;
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 	struct sigaction act = { .sa_handler = on_sigpipe, .sa_flags = SA_RESTART };
 	struct agent agent = { 0 };
@@ -101,6 +102,15 @@ int main(void)
 	char text[512];
 
 	log_set_program("hull-agent");
+	if (getpid() != 1 && argc == 2 && strcmp(argv[1], "--version") == 0) {
+		(void)puts("hull-agent " HULL_VERSION);
+		return 0;
+	}
+	if (getpid() != 1 && argc == 2 && strcmp(argv[1], "--help") == 0) {
+		(void)puts(
+			"usage: hull-agent --version | --help, else process 1 of a Hull machine");
+		return 0;
+	}
 	if (getpid() != 1) {
 		log_error("this is process 1 of a Hull machine, not a command");
 		return 125;
