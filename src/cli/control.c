@@ -29,7 +29,9 @@ struct control {
 static int prepare(struct cli *cli, const struct control_args *args, struct control *ret,
 		   struct err *err)
 {
-	int r = cli_engine(cli, CLI_ENGINE_READ, &ret->engine, err);
+	/* rm --force is what people turn to after a crash. */
+	int r = cli_engine(cli, args && args->force ? CLI_ENGINE_WRITE : CLI_ENGINE_READ,
+			   &ret->engine, err);
 
 	ret->args = args;
 	ret->signo = 0;

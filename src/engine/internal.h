@@ -103,7 +103,10 @@ int rundir_sweep(const struct engine *e, struct err *err);
 /* Row and config of @id again, and its state. */
 int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err);
 
-/* Record the end, or remove, with the lock held; @why of a failed start, else NULL. */
+/*
+ * Record the end with the lock held; @why of a failed start, else NULL. 0; 1 when --rm said to
+ * remove it and nothing of it is left; or a negative errno.
+ */
 int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 		       const struct err *why, struct err *err);
 

@@ -122,8 +122,9 @@ int engine_complete(struct engine *e, struct engine_container *c, struct err *er
 }
 
 /*
- * Record an end that nobody recorded. While another command has the container locked the end is
- * its business, and a workload that seems lost is one that it is just starting.
+ * Record an end that nobody recorded; -ENOENT when with --rm nothing is left of it. While another
+ * command has the container locked the end is its business, and a workload that seems lost is one
+ * that it is just starting.
  */
 static int settle(struct engine *e, struct engine_container *c, struct err *err)
 {
@@ -149,7 +150,7 @@ static int settle(struct engine *e, struct engine_container *c, struct err *err)
 	if (r == 0 && c->state.needs_reap)
 		r = engine_reap_locked(e, c, dir_fd, NULL, err);
 
-	return r;
+	return r == 1 ? err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", id) : r;
 }
 
 int engine_find(struct engine *e, const char *ref, struct engine_container *ret, struct err *err)
@@ -161,8 +162,6 @@ int engine_find(struct engine *e, const char *ref, struct engine_container *ret,
 		r = engine_complete(e, &c, err);
 	if (r == 0)
 		r = settle(e, &c, err);
-	if (r == -ENOENT && !c.row.id)
-		return err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", ref);
 	if (r < 0)
 		return r;
 	*ret = c;
@@ -175,8 +174,10 @@ int engine_list(struct engine *e, struct engine_containers *ret, struct err *err
 {
 	auto_done(store_containers) rows = { 0 };
 	auto_done(engine_containers) list = { 0 };
-	int r = store_container_list(e->store, &rows, err);
+	int r = rundir_sweep(e, err);
 
+	if (r == 0)
+		r = store_container_list(e->store, &rows, err);
 	if (r < 0)
 		return r;
 	list.items = mem_calloc(rows.len, sizeof(*list.items));

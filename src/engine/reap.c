@@ -123,8 +123,9 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 		return r;
 	failpoint("reap-begun");
 	if (c->config.auto_remove && (c->row.started || why)) {
+		/* Its layers stay mounted for the next run: rm, rmi and prune let go of them. */
 		r = engine_remove_locked(e, c, dir_fd, true, err);
-		return r < 0 ? r : store_layer_unmount_unused(e->store, err);
+		return r < 0 ? r : 1;
 	}
 	if (recorded)
 		return 0;
@@ -156,7 +157,7 @@ int engine_reap_ended(struct engine *e, const char *id, const struct err *why, s
 	if (r == -ENOENT) /* removed while we waited */
 		return rundir_remove(e, id, dir_fd, err);
 	if (r == 0)
-		r = engine_reap_locked(e, &c, dir_fd, why, err);
+		r = MIN(engine_reap_locked(e, &c, dir_fd, why, err), 0);
 
 	return err_wrap(err, r, "record the end of container %.12s", id);
 }

@@ -28,6 +28,9 @@ static int open_service(struct engine *e, const char *ref, struct toolbox *ret, 
 		auto_free char *path = rundir_path(e, ret->c.row.id);
 
 		launch.spec.service = true;
+		/* The limits are the workload's, and it does not run. */
+		spec_resources_done(&launch.spec.resources);
+		launch.spec.resources.memory_bytes = (int64_t)ret->c.level->default_memory_bytes;
 		r = monitor_kill_lost(path, ret->c.row.id, err);
 	}
 	if (r == 0)
