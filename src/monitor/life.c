@@ -133,7 +133,7 @@ static int create_sandbox(struct monitor *m, const struct spec_sandbox *spec,
 	int tty_fd = -1, r = 0;
 
 	if (piped)
-		r = proc_stdio_open(m, m->open_stdin, &io, err);
+		r = proc_stdio_open(m->open_stdin, &io, err);
 	if (r < 0)
 		return r;
 	memcpy(setup->stdio_fds, io.theirs, sizeof(io.theirs));
@@ -173,8 +173,6 @@ static int create_from(struct monitor *m, const struct request *req, struct prot
 	m->id = strdup(spec.id);
 	if (!m->id)
 		return err_set(err, ENOMEM, "out of memory");
-	m->uid_base = spec.uid_base;
-	m->uid_count = spec.uid_count;
 	m->service = spec.service;
 	r = create_sandbox(m, &spec, &setup, err);
 	if (r < 0)

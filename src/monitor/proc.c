@@ -15,7 +15,7 @@
 /* A workload may enlarge its pipes: this is the kernel's default limit for that. */
 #define PIPE_MAX_BYTES MIB
 
-int proc_stdio_open(const struct monitor *m, bool with_in, struct proc_stdio *ret, struct err *err)
+int proc_stdio_open(bool with_in, struct proc_stdio *ret, struct err *err)
 {
 	*ret = (struct proc_stdio){ .theirs = { -1, -1, -1 }, .ours = { -1, -1, -1 } };
 	for (int i = with_in ? 0 : 1; i < 3; i++) {
@@ -31,9 +31,6 @@ int proc_stdio_open(const struct monitor *m, bool with_in, struct proc_stdio *re
 		ret->ours[i] = ends[i == 0 ? 1 : 0];
 		/* A new pipe has no other flags that this could clear. */
 		(void)fcntl(ret->ours[i], F_SETFL, O_NONBLOCK);
-		/* So that the workload's root may open /dev/stdout again, or chown it. */
-		if (m->uid_count > 0 && fchown(ret->ours[i], m->uid_base, m->uid_base) < 0)
-			log_debug("event=chown error=%d", errno);
 	}
 
 	return 0;

@@ -52,7 +52,7 @@ static int spawn(struct client *client, const struct spec_process *process, uint
 	int tty_fd = -1, r = 0;
 
 	if (!process->terminal && !detached)
-		r = proc_stdio_open(m, flags & PROTO_EXEC_OPEN_STDIN, &io, &answer->err);
+		r = proc_stdio_open(flags & PROTO_EXEC_OPEN_STDIN, &io, &answer->err);
 	if (r < 0)
 		return r;
 	r = m->ops->spawn(m->sb, process, io.theirs, &number, &tty_fd, &answer->err);

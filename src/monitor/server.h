@@ -118,7 +118,6 @@ struct monitor {
 	const struct sandbox_ops *ops;
 	struct sandbox *sb;
 	char *id;
-	uint32_t uid_base, uid_count;
 	bool service, open_stdin, stdin_once, claim_reap;
 	bool ending; /* the sandbox is gone, or about to be */
 	/* There is an exit record: @reap_args have to be executed, by us unless ... */
@@ -185,14 +184,13 @@ struct proc_stdio {
 
 /**
  * proc_stdio_open() - Make the pipes of a process that has no terminal
- * @m:		for the owner that they get
  * @with_in:	it has an input; else -1: /dev/null
  * @ret:	all -1 but what was made; release it with proc_stdio_close()
  * @err:	filled in on failure
  *
  * Return: 0 or a negative errno.
  */
-int proc_stdio_open(const struct monitor *m, bool with_in, struct proc_stdio *ret, struct err *err);
+int proc_stdio_open(bool with_in, struct proc_stdio *ret, struct err *err);
 void proc_stdio_close(struct proc_stdio *io);
 
 /* A process to keep; the ends in @io->ours and @tty_fd (or -1) are taken. NULL: no memory. */
