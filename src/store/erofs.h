@@ -13,7 +13,7 @@
  * @err:	filled in on failure, may be NULL
  *
  * On the file itself where the kernel can (6.12), else through a loop device that goes away
- * with the mount. Either way without caching the file's pages a second time, where possible.
+ * with the mount.
  *
  * Return: a mount descriptor the caller owns, or a negative errno.
  */
