@@ -215,6 +215,9 @@ int bootstrap_debian(struct store *s, const struct bootstrap_debian *want,
 	progress_begin(progress, name, 0);
 	r = make_image(s, &argv, name, progress, ret_id, err);
 	progress_end(progress, r < 0 ? NULL : "done");
+	/* Who did not say which Debian finds it as plain "debian". */
+	if (r == 0 && !want->name && !want->suite)
+		r = store_image_tag(s, name, "debian:latest", err);
 	if (r == 0)
 		*ret_name = take_ptr(name);
 
