@@ -97,5 +97,6 @@ const struct command_name command_names[] = {
 	{ "system info", &command_info },
 
 	{ "internal reap", &command_internal_reap },
+	{ "internal complete", &command_internal_complete },
 	{ NULL, NULL },
 };

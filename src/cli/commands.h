@@ -21,6 +21,8 @@ extern const struct command command_stats, command_update;
 extern const struct command command_cp, command_diff, command_export, command_info;
 /* internal.c */
 extern const struct command command_internal_reap;
+/* complete.c */
+extern const struct command command_internal_complete;
 /* image.c, image_list.c, image_helper.c */
 extern const struct command command_images, command_history, command_image_inspect;
 extern const struct command command_rmi, command_tag, command_image_prune;
