@@ -205,9 +205,15 @@ static NORETURN void host_child(const struct spec_tool *tool, int root_fd, int s
 				int err_fd)
 {
 	bool out = tool->kind == SPEC_TOOL_TAR_OUT;
+	const struct runtime_tool_fds fds = {
+		.root = root_fd,
+		.upper = -1,
+		.lower = -1,
+		.in = out ? -1 : stream_fd,
+		.out = out ? stream_fd : -1,
+	};
 	struct err err = ERR_INIT;
-	int r = runtime_tool_run(tool, root_fd, -1, -1, out ? -1 : stream_fd, out ? stream_fd : -1,
-				 &err);
+	int r = runtime_tool_run(tool, &fds, &err);
 
 	if (r < 0)
 		(void)fd_write_all(err_fd, &err, sizeof(err));

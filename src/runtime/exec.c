@@ -186,18 +186,40 @@ static int open_lower(const struct runtime *rt, struct err *err)
 	return fd < 0 ? err_sys(err, "take the layer") : fd;
 }
 
+/* What the job looks at. Marks of the overlay on its writable layer show on the host only. */
+static int open_subject(const struct runtime *rt, const struct spec_tool *tool,
+			struct runtime_tool_fds *ret, struct err *err)
+{
+	int r;
+
+	if (tool->kind == SPEC_TOOL_DIFF) {
+		ret->upper = openat(rt->rw_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return ret->upper < 0 ? err_sys(err, "open the writable layer") : 0;
+	}
+	r = join(rt, CLONE_NEWNS | CLONE_NEWUSER, err);
+	if (r < 0)
+		return r;
+	ret->root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return ret->root < 0 ? err_sys(err, "open the root") : 0;
+}
+
+/* Descriptors end with the process. */
 static int run_tool(const struct runtime *rt, const struct spec_tool *tool, int lower_fd,
 		    const int stdio_fds[3], struct err *err)
 {
-	auto_close int root_fd = -1, upper_fd = -1;
-	uint64_t kinds;
+	struct runtime_tool_fds fds = {
+		.root = -1,
+		.upper = -1,
+		.lower = lower_fd,
+		.in = stdio_fds[0],
+		.out = stdio_fds[1],
+	};
 	int r;
 
 	if (tool->kind == SPEC_TOOL_PS)
 		return runtime_ps(rt, stdio_fds[1], err);
-	/* The overlay's own marks on the writable layer show in the host's user namespace only. */
-	kinds = CLONE_NEWNS | (tool->kind == SPEC_TOOL_DIFF ? 0 : CLONE_NEWUSER);
-	r = join(rt, kinds, err);
+	r = open_subject(rt, tool, &fds, err);
 	if (r == 0)
 		r = caps_limit_bounding(TOOL_CAPS, err);
 	if (r == 0)
@@ -206,16 +228,8 @@ static int run_tool(const struct runtime *rt, const struct spec_tool *tool, int 
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "set no_new_privs");
-	root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		return err_sys(err, "open the root");
-	if (tool->kind == SPEC_TOOL_DIFF) {
-		upper_fd = openat(rt->rw_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (upper_fd < 0)
-			return err_sys(err, "open the writable layer");
-	}
 
-	return runtime_tool_run(tool, root_fd, upper_fd, lower_fd, stdio_fds[0], stdio_fds[1], err);
+	return runtime_tool_run(tool, &fds, err);
 }
 
 static NORETURN void tool_main(const struct runtime *rt, const struct spec_tool *tool, int lower_fd,

@@ -40,18 +40,18 @@ struct slice tool_base_name(const char *path)
 	return base.len == 0 || slice_eq(base, "..") ? dot : base;
 }
 
-int runtime_tool_run(const struct spec_tool *tool, int root_fd, int upper_fd, int lower_fd,
-		     int in_fd, int out_fd, struct err *err)
+int runtime_tool_run(const struct spec_tool *tool, const struct runtime_tool_fds *fds,
+		     struct err *err)
 {
 	switch (tool->kind) {
 	case SPEC_TOOL_TAR_OUT:
-		return tool_tar_out(tool, root_fd, out_fd, err);
+		return tool_tar_out(tool, fds->root, fds->out, err);
 	case SPEC_TOOL_TAR_IN:
-		return tool_tar_in(tool, root_fd, in_fd, err);
+		return tool_tar_in(tool, fds->root, fds->in, err);
 	case SPEC_TOOL_STAT:
-		return tool_stat(tool, root_fd, out_fd, err);
+		return tool_stat(tool, fds->root, fds->out, err);
 	case SPEC_TOOL_DIFF:
-		return tool_diff(upper_fd, lower_fd, out_fd, err);
+		return tool_diff(fds->upper, fds->lower, fds->out, err);
 	case SPEC_TOOL_PS:
 		break;
 	}

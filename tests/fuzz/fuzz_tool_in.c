@@ -77,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct spec_tool tool = { SPEC_TOOL_TAR_IN, 0, (char[]){ "/d" } };
 	auto_close int in_fd = memfd_create("archive", MFD_CLOEXEC);
+	struct runtime_tool_fds fds = { root_fd, -1, -1, in_fd, -1 };
 	int v_size = count_entries("v"), root_size;
 
 	tool.flags = len > 0 && data[len - 1] % 2 ? SPEC_TOOL_NO_OVERWRITE_DIR : 0;
@@ -86,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz_assert(symlinkat("../../v", root_fd, "d/l") == 0);
 	fuzz_assert(symlinkat("../secret", root_fd, "d/s") == 0);
 	root_size = count_entries("root");
-	(void)runtime_tool_run(&tool, root_fd, -1, -1, in_fd, -1, NULL);
+	(void)runtime_tool_run(&tool, &fds, NULL);
 	fuzz_assert(count_entries("v") == v_size && count_entries("root") == root_size);
 	for (size_t i = 0; i < ARRAY_SIZE(secret_paths); i++) {
 		struct stat st;

@@ -195,11 +195,13 @@ static void mount_overlay(void)
 static char *run_diff(int upper_fd, int lower_fd)
 {
 	struct spec_tool tool = { .kind = SPEC_TOOL_DIFF };
+	struct runtime_tool_fds fds = { -1, upper_fd, lower_fd, -1, -1 };
 	auto_close int out_fd = open(top, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	auto_free char *text = calloc(1, MIB);
 
 	assert_true(out_fd >= 0);
-	assert_int_equal(runtime_tool_run(&tool, -1, upper_fd, lower_fd, -1, out_fd, NULL), 0);
+	fds.out = out_fd;
+	assert_int_equal(runtime_tool_run(&tool, &fds, NULL), 0);
 	assert_true(pread(out_fd, text, MIB - 1, 0) >= 0);
 
 	return take_ptr(text);

@@ -353,7 +353,9 @@ int tree_tool(const struct spec_tool *tool, int root_fd, const char *in_path, co
 	auto_close int out_fd = open(out_path ? out_path : "/dev/null",
 				     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+	struct runtime_tool_fds fds = { root_fd, -1, -1, in_fd, out_fd };
+
 	assert_true(in_fd >= 0 && out_fd >= 0);
 
-	return runtime_tool_run(tool, root_fd, -1, -1, in_fd, out_fd, err);
+	return runtime_tool_run(tool, &fds, err);
 }
