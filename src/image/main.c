@@ -20,6 +20,7 @@
 #include "image/guest.h"
 #include "image/import.h"
 #include "image/progress.h"
+#include "image/save.h"
 #include "store/store.h"
 #include "image/verify.h"
 #include "store/store.h"
@@ -149,6 +150,30 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	return r;
 }
 
+static int cmd_save(const struct options *options, int argc, char **argv, struct err *err)
+{
+	struct progress progress;
+	const char *path = "-";
+	struct store *s;
+	int c, r;
+
+	while ((c = getopt(argc, argv, "o:")) != -1) {
+		if (c != 'o')
+			return usage(err, "unknown option of save");
+		path = optarg;
+	}
+	if (optind + 1 != argc)
+		return usage(err, "save -o FILE IMAGE");
+	r = store_open(options->root, options->run_root, 0, &s, err);
+	if (r < 0)
+		return r;
+	progress_init(&progress, options->quiet);
+	r = save_image(s, argv[optind], path, &progress, err);
+	store_close(s);
+
+	return r;
+}
+
 /* "busybox", "debian" or "debian:SUITE". */
 static int bootstrap(struct store *s, const char *what, struct bootstrap_debian *want,
 		     struct progress *progress, struct strv *loaded, struct err *err)
@@ -215,6 +240,7 @@ static const struct {
 	int (*run)(const struct options *options, int argc, char **argv, struct err *err);
 } commands[] = {
 	{ "import", "import the image", cmd_import },
+	{ "save", "save the image", cmd_save },
 	{ "bootstrap", "bootstrap the image", cmd_bootstrap },
 	{ "guest", "make the guest kernel ready", cmd_guest },
 	{ "verify", "verify the store's layers", cmd_verify },

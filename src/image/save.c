@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * save.c - an image as an OCI archive
+ */
+#include "image/save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "base/sha256.h"
+#include "image/skeleton.h"
+#include "spec/image.h"
+#include "wire/tar.h"
+
+#define BUFFER_BYTES ((size_t)(256 * KIB))
+#define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
+
+struct saver {
+	struct store *store;
+	struct progress *progress;
+	struct store_image image;
+	struct tar_writer tar;
+	int fd;
+	uint8_t *buffer;
+	size_t used;
+	EVP_MD_CTX *sha; /* of the layer that is being written */
+};
+
+static void saver_done(struct saver *sv)
+{
+	store_image_done(&sv->image);
+	free(sv->buffer);
+	EVP_MD_CTX_free(sv->sha);
+}
+DEFINE_AUTO_DONE(saver)
+
+static int flush(struct saver *sv, struct err *err)
+{
+	int r = fd_write_all(sv->fd, sv->buffer, sv->used);
+
+	sv->used = 0;
+
+	return r < 0 ? err_wrap(err, r, "writing the archive") : 0;
+}
+
+static int to_file(void *ctx, const void *buf, size_t len, struct err *err)
+{
+	struct saver *sv = ctx;
+	const uint8_t *from = buf;
+
+	while (len > 0) {
+		size_t take = MIN(len, BUFFER_BYTES - sv->used);
+		int r;
+
+		memcpy(sv->buffer + sv->used, from, take);
+		sv->used += take;
+		from += take;
+		len -= take;
+		r = sv->used == BUFFER_BYTES ? flush(sv, err) : 0;
+		if (r < 0)
+			return r;
+	}
+
+	return 0;
+}
+
+static int put_file(struct saver *sv, const char *name, struct slice data, struct err *err)
+{
+	const struct tar_entry entry = {
+		.type = TAR_FILE, .name = name, .mode = 0644, .size_bytes = data.len
+	};
+	int r = tar_writer_entry(&sv->tar, &entry, err);
+
+	return r < 0 ? r : tar_writer_data(&sv->tar, data.at, data.len, err);
+}
+
+static void blob_name(const char *digest, char *buf, size_t buf_bytes)
+{
+	(void)snprintf(buf, buf_bytes, "blobs/sha256/%s", digest + strlen("sha256:"));
+}
+
+static int put_document(struct saver *sv, const char *digest, struct slice data, struct err *err)
+{
+	char name[128];
+
+	blob_name(digest, name, sizeof(name));
+
+	return put_file(sv, name, data, err);
+}
+
+static int put_dir(struct saver *sv, const char *name, struct err *err)
+{
+	const struct tar_entry entry = { .type = TAR_DIR, .name = name, .mode = 0755 };
+
+	return tar_writer_entry(&sv->tar, &entry, err);
+}
+
+/* ---- layers ---- */
+
+static int to_member(void *ctx, const void *buf, size_t len, struct err *err)
+{
+	struct saver *sv = ctx;
+
+	if (!EVP_DigestUpdate(sv->sha, buf, len))
+		return err_set(err, EIO, "SHA-256 failed");
+	progress_add(sv->progress, len);
+
+	return tar_writer_data(&sv->tar, buf, len, err);
+}
+
+static int check_digest(struct saver *sv, const char *diff_id, struct err *err)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	char text[SPEC_DIGEST_BYTES] = "sha256:";
+
+	if (!EVP_DigestFinal_ex(sv->sha, sum, NULL))
+		return err_set(err, EIO, "SHA-256 failed");
+	for (size_t i = 0; i < 32; i++)
+		(void)snprintf(text + 7 + 2 * i, sizeof(text) - 7 - 2 * i, "%02x", sum[i]);
+	if (strcmp(text, diff_id) == 0)
+		return 0;
+	(void)err_set(err, EUCLEAN, "the store's copy is damaged: its digest is %s", text);
+	err_hint(err, "hull system check --repair tells more; importing the image again mends it");
+
+	return -EUCLEAN;
+}
+
+static int put_layer(struct saver *sv, const struct store_layer *layer, struct err *err)
+{
+	auto_close int layer_fd = store_layer_open(sv->store, layer->diff_id, err);
+	auto_close int skeleton_fd = -1;
+	struct tar_entry entry = { .type = TAR_FILE, .mode = 0644, .size_bytes = layer->tar_bytes };
+	char name[128];
+	int r;
+
+	if (layer_fd < 0)
+		return layer_fd;
+	skeleton_fd = store_layer_open_skeleton(sv->store, layer->diff_id, err);
+	if (skeleton_fd < 0)
+		return skeleton_fd;
+	if (!EVP_DigestInit_ex(sv->sha, EVP_sha256(), NULL))
+		return err_set(err, EIO, "SHA-256 failed");
+	blob_name(layer->diff_id, name, sizeof(name));
+	entry.name = name;
+	progress_begin(sv->progress, layer->diff_id, layer->tar_bytes);
+	r = tar_writer_entry(&sv->tar, &entry, err);
+	if (r == 0)
+		r = skeleton_rebuild(skeleton_fd, layer_fd, to_member, sv, err);
+	if (r == 0)
+		r = check_digest(sv, layer->diff_id, err);
+	progress_end(sv->progress, r < 0 ? NULL : "done");
+
+	return r < 0 ? err_wrap(err, r, "layer %s", layer->diff_id) : 0;
+}
+
+/* Each once, however often the image has it. */
+static int put_layers(struct saver *sv, struct err *err)
+{
+	const struct store_layer *layers = sv->image.layers;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sv->image.layers_len; i++) {
+		size_t earlier = 0;
+
+		while (earlier < i && strcmp(layers[earlier].diff_id, layers[i].diff_id) != 0)
+			earlier++;
+		if (earlier == i)
+			r = put_layer(sv, &layers[i], err);
+	}
+
+	return r;
+}
+
+/* ---- documents ---- */
+
+/* Does the manifest that came in name the layers as we write them? */
+static bool manifest_fits(const struct saver *sv)
+{
+	auto_done(spec_manifest) m = { 0 };
+
+	if (spec_manifest_decode(sv->image.manifest, sv->image.manifest_len, &m, NULL) < 0 ||
+	    m.layers_len != sv->image.layers_len)
+		return false;
+	for (size_t i = 0; i < m.layers_len; i++)
+		if (strcmp(m.layers[i].digest, sv->image.layers[i].diff_id) != 0)
+			return false;
+
+	return true;
+}
+
+static int make_manifest(const struct saver *sv, char **ret, struct err *err)
+{
+	const struct store_image *image = &sv->image;
+	char config_media[] = SPEC_MEDIA_OCI_CONFIG, layer_media[] = SPEC_MEDIA_OCI_LAYER;
+	auto_free struct spec_descriptor *layers =
+		mem_calloc(image->layers_len + 1, sizeof(*layers));
+	struct spec_manifest m = { .config = { .media_type = config_media,
+					       .size_bytes = image->config_len },
+				   .layers = layers,
+				   .layers_len = image->layers_len };
+
+	if (manifest_fits(sv)) {
+		*ret = mem_strndup(image->manifest, image->manifest_len);
+		return 0;
+	}
+	memcpy(m.config.digest, image->id, sizeof(m.config.digest));
+	for (size_t i = 0; i < image->layers_len; i++) {
+		layers[i].media_type = layer_media;
+		layers[i].size_bytes = image->layers[i].tar_bytes;
+		memcpy(layers[i].digest, image->layers[i].diff_id, sizeof(layers[i].digest));
+	}
+
+	return spec_manifest_encode(&m, ret, err);
+}
+
+/* The name that the user gave, when it is one of the image's; else all of them. */
+static int names_of(const struct saver *sv, const char *ref, struct strv *ret)
+{
+	auto_free char *full = NULL;
+
+	if (store_name_normalize(ref, &full, NULL) == 0)
+		for (size_t i = 0; i < sv->image.names.len; i++)
+			if (strcmp(sv->image.names.items[i], full) == 0)
+				return strv_add(ret, full);
+
+	return strv_add_all(ret, &sv->image.names);
+}
+
+static int put_index(struct saver *sv, const char *ref, const char *manifest,
+		     const char *manifest_digest, struct err *err)
+{
+	char media[] = SPEC_MEDIA_OCI_MANIFEST;
+	auto_done(strv) names = { 0 };
+	auto_free struct spec_descriptor *entries = NULL;
+	auto_free char *text = NULL;
+	struct spec_index index = { 0 };
+	int r;
+
+	if (names_of(sv, ref, &names) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	index.manifests_len = MAX(names.len, (size_t)1);
+	index.manifests = entries = mem_calloc(index.manifests_len, sizeof(*entries));
+	for (size_t i = 0; i < index.manifests_len; i++) {
+		entries[i] = (struct spec_descriptor){
+			.media_type = media,
+			.size_bytes = strlen(manifest),
+			.name = names.len > 0 ? names.items[i] : NULL,
+		};
+		memcpy(entries[i].digest, manifest_digest, sizeof(entries[i].digest));
+	}
+	r = spec_index_encode(&index, &text, err);
+
+	return r < 0 ? r : put_file(sv, "index.json", slice_of(text), err);
+}
+
+static int put_all(struct saver *sv, const char *ref, struct err *err)
+{
+	const struct slice config = { sv->image.config, sv->image.config_len };
+	char digest[SHA256_DIGEST_BYTES];
+	auto_free char *manifest = NULL;
+	int r = make_manifest(sv, &manifest, err);
+
+	if (r < 0)
+		return r;
+	sha256_digest(manifest, strlen(manifest), digest);
+	r = put_file(sv, "oci-layout", slice_of(LAYOUT_TEXT), err);
+	if (r == 0)
+		r = put_dir(sv, "blobs/", err);
+	if (r == 0)
+		r = put_dir(sv, "blobs/sha256/", err);
+	if (r == 0)
+		r = put_layers(sv, err);
+	if (r == 0)
+		r = put_document(sv, sv->image.id, config, err);
+	if (r == 0)
+		r = put_document(sv, digest, slice_of(manifest), err);
+	if (r == 0)
+		r = put_index(sv, ref, manifest, digest, err);
+	if (r == 0)
+		r = tar_writer_finish(&sv->tar, err);
+
+	return r < 0 ? r : flush(sv, err);
+}
+
+/* A name of its own first, so that a failure leaves what was there before. */
+static int save_to_path(struct saver *sv, const char *ref, const char *path, struct err *err)
+{
+	char suffix[13];
+	auto_free char *made = NULL;
+	int r;
+
+	rand_hex(suffix, sizeof(suffix) - 1);
+	made = mem_printf("%s.%s.tmp", path, suffix);
+	sv->fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (sv->fd < 0)
+		return err_sys(err, "%s", path);
+	r = put_all(sv, ref, err);
+	sv->fd = fd_close(sv->fd);
+	if (r == 0 && rename(made, path) < 0)
+		r = err_sys(err, "%s", path);
+	if (r < 0)
+		(void)unlink(made);
+
+	return r;
+}
+
+int save_image(struct store *s, const char *ref, const char *path, struct progress *progress,
+	       struct err *err)
+{
+	auto_done(saver) sv = { .store = s,
+				.progress = progress,
+				.fd = STDOUT_FILENO,
+				.buffer = malloc(BUFFER_BYTES),
+				.sha = EVP_MD_CTX_new() };
+	int r;
+
+	if (!sv.buffer || !sv.sha)
+		return err_set(err, ENOMEM, "out of memory");
+	r = store_image_find(s, ref, &sv.image, err);
+	if (r < 0)
+		return r;
+	tar_writer_init(&sv.tar, to_file, &sv);
+	if (strcmp(path, "-") != 0)
+		return save_to_path(&sv, ref, path, err);
+	if (isatty(STDOUT_FILENO)) {
+		r = err_setk(err, ERR_USAGE, EINVAL, "an archive is not for a terminal");
+		err_hint(err, "say where to put it with -o FILE");
+		return r;
+	}
+
+	return put_all(&sv, ref, err);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * save.h - an image as an OCI archive
+ */
+#ifndef IMAGE_SAVE_H
+#define IMAGE_SAVE_H
+
+#include "base/err.h"
+#include "image/progress.h"
+#include "store/store.h"
+
+/**
+ * save_image() - Write an OCI archive
+ * @s:		store
+ * @ref:	names the image
+ * @path:	host path of the file, which appears whole or not at all; "-" for standard output
+ * @progress:	told of every layer
+ * @err:	filled in on failure, may be NULL
+ *
+ * Layers are the very archives that came in, uncompressed, and are checked against their digest
+ * while they are written. The manifest is the one that came in if its layers were uncompressed,
+ * else one that names them so.
+ *
+ * Return: 0 or a negative errno.
+ */
+int save_image(struct store *s, const char *ref, const char *path, struct progress *progress,
+	       struct err *err);
+
+#endif
