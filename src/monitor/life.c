@@ -4,11 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -229,11 +231,39 @@ failed:
 	return r;
 }
 
-/* Give memory back that starting took: this process will wait, perhaps for months. */
+/* The pages of our own program that were used so far: they come back from the page cache. */
+static int drop_code(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)ctx;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		uintptr_t start = (info->dlpi_addr + segment->p_vaddr) & ~(page_bytes - 1);
+		uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+
+		/* Never one that can be written: what relocation wrote there is not in the file. */
+		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
+			(void)madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+
+	return 0;
+}
+
+/* Give memory back that was used for a moment: this process will wait, perhaps for months. */
 static void trim(void *ctx)
 {
 	(void)ctx;
 	(void)malloc_trim(0);
+	(void)dl_iterate_phdr(drop_code, NULL);
+}
+
+void life_rest(struct monitor *m)
+{
+	m->trim.fn = trim;
+	if (m->state.phase == MONITOR_RUNNING && !m->ending && !m->trim.armed)
+		loop_timer_arm(&m->loop, &m->trim, clock_now_ns() + TRIM_NS);
 }
 
 static void write_exit(struct monitor *m, int exit_status)
@@ -267,8 +297,7 @@ int life_begin(struct monitor *m, struct err *err)
 	m->state.init_pid = m->ops->init_pid(m->sb);
 	(void)state_write(m->run_fd, &m->state, NULL);
 	proc_pump(proc);
-	m->trim.fn = trim;
-	loop_timer_arm(&m->loop, &m->trim, clock_now_ns() + TRIM_NS);
+	life_rest(m);
 
 	return 0;
 }

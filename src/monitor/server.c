@@ -46,6 +46,8 @@ void client_free(struct client *client)
 
 	if (m->ending)
 		life_leave(m);
+	else
+		life_rest(m);
 	if (!proc || m->ending)
 		return;
 	if (proc->tool_err_fd >= 0)

@@ -165,6 +165,9 @@ void life_leave(struct monitor *m);
 /* Remove a sandbox that never ran, without an exit record, and leave the loop. */
 int life_discard(struct monitor *m, struct err *err);
 
+/* Nothing is asked of us for now: give memory back in a while. */
+void life_rest(struct monitor *m);
+
 /* SIGKILL to the workload, or life_discard() when none runs; the end follows by itself. */
 void life_kill(struct monitor *m);
 
