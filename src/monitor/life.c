@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "monitor/server.h"
 #include "monitor/state.h"
@@ -82,6 +83,7 @@ static int open_run_dir(struct monitor *m, const struct request *req, struct err
 	m->lock_fd = state_lock(m->run_fd, err);
 	if (m->lock_fd < 0)
 		return m->lock_fd;
+	failpoint("monitor-locked");
 	m->listen_fd = state_listen(m->run_fd, err);
 	if (m->listen_fd < 0)
 		return m->listen_fd;
@@ -220,6 +222,7 @@ int life_create(struct monitor *m, struct proto_reader *frame, int sock_fd, stru
 	r = create_from(m, &req, frame, sock_fd, err);
 	if (r < 0)
 		goto failed;
+	failpoint("monitor-created");
 
 	return 0;
 
@@ -293,6 +296,7 @@ int life_begin(struct monitor *m, struct err *err)
 		loop_stop(&m->loop);
 		return r;
 	}
+	failpoint("monitor-begun");
 	m->state.phase = MONITOR_RUNNING;
 	m->state.init_pid = m->ops->init_pid(m->sb);
 	(void)state_write(m->run_fd, &m->state, NULL);
@@ -354,6 +358,7 @@ void life_end(struct monitor *m, int wstatus, const char *why)
 
 	if (m->ending)
 		return;
+	failpoint("monitor-ended");
 	m->ending = m->ended = true;
 	loop_timer_disarm(&m->loop, &m->kill);
 	m->state.oom = was_oom(m, wstatus);
@@ -361,7 +366,9 @@ void life_end(struct monitor *m, int wstatus, const char *why)
 		(void)snprintf(m->state.error, sizeof(m->state.error), "%s", why);
 	if (destroy(m, &err) < 0 && m->state.error[0] == '\0')
 		(void)err_text(&err, m->state.error, sizeof(m->state.error));
+	failpoint("monitor-destroyed");
 	write_exit(m, monitor_exit_status(wstatus));
+	failpoint("monitor-recorded");
 	end_others(m);
 
 	if (init)

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "monitor/server.h"
 
@@ -167,6 +168,7 @@ static int run(int sock_fd)
 	if (frame.header.type != PROTO_START)
 		return 1;
 	(void)serve(m, &frame, sock_fd);
+	failpoint("monitor-told");
 
 	return (m->orphan || (m->ended && !m->reap_told)) && m->reap_args.len > 0 ? reap(m) : 0;
 }

@@ -354,6 +354,48 @@ static void test_kill_lost(void **state)
 	await_death(s.init_pid);
 }
 
+/* Killed anywhere on its way: what is left tells the truth, and lets itself be removed. */
+static void test_failpoints(void **state)
+{
+	static const struct {
+		const char *name;
+		int start, attach; /* results */
+		enum monitor_phase phase;
+	} points[] = {
+		{ "monitor-locked", -EPIPE, 0, MONITOR_ABSENT },
+		{ "monitor-created", -EPIPE, 0, MONITOR_LOST },
+		{ "monitor-begun", 0, -EPIPE, MONITOR_LOST },
+		{ "monitor-ended", 0, -EPIPE, MONITOR_LOST },
+		{ "monitor-destroyed", 0, -EPIPE, MONITOR_LOST },
+		{ "monitor-recorded", 0, 0, MONITOR_EXITED },
+		{ "monitor-told", 0, 0, MONITOR_EXITED },
+	};
+	struct fixture *f = *state;
+	struct monitor_attach how = {
+		.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .raw_fd = -1, .begin = true
+	};
+
+	set_command(&f->spec.process, "exit 3");
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		struct monitor_end end = { 0 };
+
+		setenv("HULL_FAILPOINT", points[i].name, 1);
+		assert_int_equal(monitor_start(&f->start, -1, &f->client, &f->err),
+				 points[i].start);
+		unsetenv("HULL_FAILPOINT");
+		if (f->client)
+			assert_int_equal(monitor_attach(f->client, &how, &end, &f->err),
+					 points[i].attach);
+		await_phase(f, points[i].phase);
+		if (points[i].phase == MONITOR_EXITED)
+			assert_int_equal(end.exit_status, 3);
+		assert_int_equal(monitor_kill_lost(f->dir, f->spec.id, &f->err), 0);
+		assert_int_equal(phase(f), points[i].phase);
+		monitor_client_free(f->client);
+		f->client = NULL;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,7 +405,7 @@ int main(void)
 		TEST(test_cancel),	TEST(test_starter_dies), TEST(test_discard),
 		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
-		TEST(test_sigkill),	TEST(test_kill_lost),
+		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
