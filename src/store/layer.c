@@ -226,18 +226,23 @@ void store_ingest_abort(struct store_ingest *in)
 	free(in);
 }
 
+int layer_missing(const char *diff_id, struct err *err)
+{
+	err_setk(err, ERR_NOT_FOUND, ENOENT, "layer %s is not in the store", diff_id);
+	err_hint(err, "import the image again: that brings the layer back");
+
+	return -ENOENT;
+}
+
 static int layer_open_path(struct store *s, const char *path, const char *diff_id, struct err *err)
 {
 	int fd = openat(s->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd >= 0)
 		return fd;
-	if (errno != ENOENT)
-		return err_sys(err, "open layer %s", diff_id);
-	err_setk(err, ERR_NOT_FOUND, ENOENT, "layer %s is not in the store", diff_id);
-	err_hint(err, "import the image again: that brings the layer back");
 
-	return -ENOENT;
+	return errno == ENOENT ? layer_missing(diff_id, err)
+			       : err_sys(err, "open layer %s", diff_id);
 }
 
 int store_layer_open(struct store *s, const char *diff_id, struct err *err)

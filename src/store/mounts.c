@@ -314,6 +314,8 @@ static int mount_missing(struct store *s, struct visit *v, struct err *err)
 		layer_path(v->layers[i].diff_id, below);
 		path = mem_printf("%s/%s", s->root, below);
 		r = mounts.fds[i] = erofs_mount(path, err);
+		if (r == -ENOENT)
+			r = layer_missing(v->layers[i].diff_id, err);
 	}
 	if (r >= 0)
 		r = dir_mount(s, err);

@@ -140,6 +140,8 @@ static void test_lost_layer(void **state)
 
 	fixture_digest(1, layer.diff_id);
 	assert_int_equal(store_layer_mounts(f->store, &layer, 1, &fd, &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
+	assert_true(f->err.hint[0] != '\0');
 	assert_int_equal(fd, -1);
 	assert_int_equal(count_mounts(f), 0);
 }

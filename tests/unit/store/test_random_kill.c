@@ -3,7 +3,8 @@
  * test_random_kill.c - killed at random moments of random work, the store stays whole
  *
  * A child imports, removes, tags, mounts, records; it is killed; the next writer must find a
- * store in which check finds nothing. HULL_TEST_KILLS sets how often, HULL_TEST_SEED what is done.
+ * store in which check finds nothing. HULL_TEST_LONG means more of it; HULL_TEST_SEED repeats a
+ * run.
  */
 #include "fixture.h"
 
@@ -20,6 +21,7 @@
 #include "base/parse.h"
 
 #define KILLS 40
+#define KILLS_LONG 1000
 #define KILL_MAX_NS (30 * NS_PER_MS)
 #define IMAGES 4
 
@@ -139,11 +141,11 @@ static void reap_all(struct fixture *f)
 static void test_random_kills(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t kills = from_env("HULL_TEST_KILLS", KILLS);
+	unsigned kills = getenv("HULL_TEST_LONG") ? KILLS_LONG : KILLS;
 	uint64_t seed = from_env("HULL_TEST_SEED", (uint64_t)clock_now_ns() | 1);
 
 	print_message("HULL_TEST_SEED=%llu\n", (unsigned long long)seed);
-	for (uint64_t i = 0; i < kills; i++) {
+	for (unsigned i = 0; i < kills; i++) {
 		struct timespec until = { .tv_nsec = pick(&seed, KILL_MAX_NS) };
 		int status;
 		pid_t pid;

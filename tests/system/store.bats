@@ -1,0 +1,220 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# store.bats - images, volumes and system commands, as Docker's users know them
+
+bats_require_minimum_version 1.5.0
+load ../lib/common.bash
+
+setup_file() {
+	make_store
+}
+
+teardown_file() {
+	remove_store
+}
+
+teardown() {
+	remove_containers
+}
+
+# One more image with a layer of its own: a file system of one file.
+import_small() {
+	mkdir -p "$store/small"
+	echo "$1" >"$store/small/file"
+	tar -C "$store/small" -cf "$store/small.tar" .
+	hull image import -q --name "$1" "$store/small.tar"
+}
+
+@test "images: table, quiet, json, template, reference" {
+	expect_status 0 hull images
+	expect_part "REPOSITORY"
+	expect_part "busybox"
+	id=$(hull images -q busybox)
+	[ ${#id} = 12 ]
+	expect_status 0 hull image ls --no-trunc -q busybox:latest
+	expect_part "sha256:$id"
+	expect_status 0 hull images --format '{{.Repository}}:{{.Tag}} {{.ID}}'
+	expect "busybox:latest $id"
+	[ "$(hull images --format json | python3 -c 'import json,sys; print(json.load(sys.stdin)["Tag"])')" = latest ]
+	expect_status 0 hull images --digests
+	expect_part "DIGEST"
+	expect_status 0 hull images -q nothing
+	expect ""
+}
+
+@test "images: filters" {
+	import_small alpha
+	id=$(hull images -q alpha)
+	expect_status 0 hull images -q --filter reference='al*'
+	expect "$id"
+	expect_status 0 hull images -q --filter since=busybox
+	expect "$id"
+	expect_status 0 hull images -q --filter dangling=true
+	expect ""
+	import_small beta
+	hull tag beta alpha
+	expect_status 0 hull images -q --filter dangling=true
+	expect "$id"
+	expect_status 125 hull images --filter colour=red
+	expect_part "invalid filter 'colour=red'"
+	hull image prune -f
+	expect_status 0 hull images -q --filter dangling=true
+	expect ""
+	hull rmi alpha beta
+}
+
+@test "tag, then remove names before the image" {
+	import_small gamma
+	hull tag gamma example.com:5000/x/gamma:1
+	expect_status 0 hull rmi gamma
+	expect "Untagged: gamma:latest"
+	id=$(hull images --no-trunc -q example.com:5000/x/gamma:1)
+	expect_status 0 hull image rm example.com:5000/x/gamma:1
+	expect_part "Untagged: example.com:5000/x/gamma:1"
+	expect_part "Deleted: $id"
+	expect_status 125 hull rmi gamma
+	expect_part "no such image: gamma"
+	expect_status 125 hull tag busybox Wrong/Name
+	expect_part "invalid reference format"
+}
+
+@test "rmi: an image in use is refused, a forced one goes with its last container" {
+	import_small delta
+	hull create --name user delta /file >/dev/null
+	expect_status 125 hull rmi delta
+	expect_part "is being used by stopped container"
+	expect_part "hint: remove the container first"
+	expect_status 0 hull rmi -f delta
+	expect "Untagged: delta:latest"
+	expect_status 0 hull images -q --filter dangling=true
+	[ -n "$output" ]
+	hull rm user
+	hull image prune -f
+	expect_status 0 hull images -q --filter dangling=true
+	expect ""
+}
+
+@test "image inspect: array, template, absent" {
+	expect_status 0 hull image inspect busybox --format '{{.Os}}/{{index .RepoTags 0}}'
+	expect "linux/busybox:latest"
+	layers=$(hull image inspect busybox | python3 -c 'import json,sys; print(len(json.load(sys.stdin)[0]["RootFS"]["Layers"]))')
+	[ "$layers" = 1 ]
+	run --separate-stderr hull image inspect nothing
+	[ "$status" = 125 ]
+	expect "[]"
+}
+
+@test "history: one line a step, newest first" {
+	expect_status 0 hull history busybox
+	expect_part "CREATED BY"
+	expect_status 0 hull history -q busybox
+	expect "$(hull images -q busybox)"
+}
+
+@test "volume: create, list, inspect, use, remove" {
+	expect_status 0 hull volume create --label a=b data
+	expect data
+	expect_status 0 hull volume ls -q --filter label=a=b
+	expect data
+	expect_status 0 hull volume ls -q --filter label=a=c
+	expect ""
+	expect_status 0 hull volume inspect data --format '{{.Labels.a}} {{.Driver}}'
+	expect "b local"
+	path=$(hull volume inspect data --format '{{.Mountpoint}}')
+	[ -d "$path" ]
+	hull create --name user -v data:/data busybox true >/dev/null
+	expect_status 125 hull volume rm data
+	expect_part "volume is in use"
+	expect_status 0 hull volume ls -q --filter dangling=true
+	expect ""
+	hull rm user
+	expect_status 0 hull volume rm data
+	[ ! -e "$path" ]
+	expect_status 125 hull volume rm data
+	expect_part "no such volume: data"
+	expect_status 0 hull volume rm -f data
+	expect_status 125 hull volume create a/b
+	expect_part "is not a volume name"
+	expect_status 125 hull volume create -o size=1 data
+}
+
+@test "volume prune: anonymous ones, with -a all" {
+	hull volume create kept >/dev/null
+	hull volume create >/dev/null
+	expect_status 0 hull volume prune -f
+	expect_part "Total reclaimed space"
+	expect_status 0 hull volume ls -q
+	expect kept
+	expect_status 0 hull volume prune -af
+	expect_part kept
+	expect_status 0 hull volume ls -q
+	expect ""
+}
+
+@test "system df: the sum is du's" {
+	hull volume create data >/dev/null
+	hull run --name full -v data:/data busybox dd if=/dev/zero of=/data/big bs=64k count=3
+	sync
+	sum=0
+	for n in $(hull system df --format '{{.SizeBytes}}'); do sum=$((sum + n)); done
+	[ "$sum" = "$(du -s -B1 "$HULL_ROOT" | cut -f1)" ]
+	expect_status 0 hull system df
+	expect_part "Local Volumes   1"
+	expect_status 0 hull system df -v
+	expect_part "Containers space usage:"
+	expect_part "full"
+	hull rm full
+	hull volume rm data
+}
+
+@test "system prune: asks, then removes stopped containers and images without a name" {
+	import_small epsilon
+	import_small zeta
+	hull tag zeta epsilon
+	hull create --name idle busybox true >/dev/null
+	run hull system prune <<<n
+	[ "$status" = 0 ]
+	expect_status 0 hull ps -aq --filter name=idle
+	[ -n "$output" ]
+	run hull system prune <<<y
+	[ "$status" = 0 ]
+	expect_part "Deleted Containers:"
+	expect_part "Total reclaimed space:"
+	expect_status 0 hull ps -aq
+	expect ""
+	expect_status 0 hull images -q --filter dangling=true
+	expect ""
+	hull rmi epsilon zeta
+}
+
+@test "system check: finds damage, says what mends it" {
+	expect_status 0 hull system check
+	import_small eta
+	diff_id=$(hull image inspect eta --format '{{index .RootFS.Layers 0}}')
+	hex=${diff_id#sha256:}
+	file=$HULL_ROOT/layers/${hex:0:2}/$hex.v1.erofs
+	# The content of /file, wherever it lies in the layer.
+	at=$(grep -obUa eta "$file" | head -1 | cut -d: -f1)
+	printf 'ETA' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+	expect_status 0 hull system check -q
+	expect_status 1 hull system check --repair
+	expect_part "its content is damaged: import its image again"
+	run hull run --rm eta /file
+	[ "$status" = 125 ]
+	expect_part "is not in the store"
+	import_small eta
+	expect_status 0 hull system check --repair
+	hull rmi eta
+}
+
+@test "layers are mounted only while they are used, and not in the host's mount table" {
+	hull run -d --name one busybox sleep 1000 >/dev/null
+	hull run -d --name two busybox sleep 1000 >/dev/null
+	! grep -q " erofs .*$HULL_ROOT" /proc/self/mountinfo
+	[ "$(find "$HULL_RUN_ROOT/layers" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ]
+	hull rm -f one >/dev/null
+	mountpoint -q "$HULL_RUN_ROOT/layers"
+	hull rm -f two >/dev/null
+	! mountpoint -q "$HULL_RUN_ROOT/layers"
+}
