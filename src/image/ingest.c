@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,8 +59,8 @@ static int feed_blob(struct unpack *u, const struct blob *blob, struct progress 
 	return 0;
 }
 
-static int check_digests(const struct unpack_result *got, const struct spec_descriptor *want,
-			 const char *diff_id, struct err *err)
+static int check_blob_digest(const struct unpack_result *got, const struct spec_descriptor *want,
+			     struct err *err)
 {
 	if (want->digest[0] && got->blob_bytes != want->size_bytes)
 		return err_setk(
@@ -68,11 +69,47 @@ static int check_digests(const struct unpack_result *got, const struct spec_desc
 	if (want->digest[0] && strcmp(got->digest, want->digest) != 0)
 		return err_setk(err, ERR_USAGE, EBADMSG, "its digest is %s, the manifest says %s",
 				got->digest, want->digest);
+
+	return 0;
+}
+
+static int check_digests(const struct unpack_result *got, const struct spec_descriptor *want,
+			 const char *diff_id, struct err *err)
+{
+	int r = check_blob_digest(got, want, err);
+
+	if (r < 0)
+		return r;
 	if (strcmp(got->diff_id, diff_id) != 0)
 		return err_setk(err, ERR_USAGE, EBADMSG, "its diff_id is %s, the config says %s",
 				got->diff_id, diff_id);
 
 	return 0;
+}
+
+/* The store has the layer: is this the blob that the manifest names, all the same? */
+static int check_blob(const struct blob *blob, const struct spec_descriptor *want, struct err *err)
+{
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	auto_free void *buf = malloc(PIECE_BYTES);
+	struct unpack_result got = { 0 };
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	bool ok = sha && buf && EVP_DigestInit_ex(sha, EVP_sha256(), NULL);
+	ssize_t n = 0;
+
+	while (ok && (n = read_piece(blob, got.blob_bytes, buf)) > 0) {
+		ok = EVP_DigestUpdate(sha, buf, (size_t)n);
+		got.blob_bytes += (uint64_t)n;
+	}
+	ok = ok && EVP_DigestFinal_ex(sha, sum, NULL);
+	EVP_MD_CTX_free(sha);
+	if (n < 0)
+		return err_wrap(err, (int)n, "reading the layer");
+	if (!ok)
+		return err_set(err, EIO, "SHA-256 failed");
+	unpack_digest_text(sum, got.digest);
+
+	return check_blob_digest(&got, want, err);
 }
 
 /* Into the files of an ingest that was begun; the caller commits it. */
@@ -104,8 +141,9 @@ int ingest_layer(struct store *s, const struct blob *blob, const struct spec_des
 		return r;
 	progress_begin(progress, diff_id, blob->len > INT64_MAX ? 0 : blob->len);
 	if (!in) {
-		progress_end(progress, "exists already");
-		return 0;
+		r = want->digest[0] ? check_blob(blob, want, err) : 0;
+		progress_end(progress, r < 0 ? NULL : "exists already");
+		return r < 0 ? err_wrap(err, r, "layer %s", diff_id) : 0;
 	}
 	r = unpack_blob(in, blob, progress, &got, err);
 	if (r == 0)

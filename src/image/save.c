@@ -16,6 +16,7 @@
 #include "base/rand.h"
 #include "base/sha256.h"
 #include "image/skeleton.h"
+#include "image/unpack.h"
 #include "spec/image.h"
 #include "wire/tar.h"
 
@@ -118,12 +119,11 @@ static int to_member(void *ctx, const void *buf, size_t len, struct err *err)
 static int check_digest(struct saver *sv, const char *diff_id, struct err *err)
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
-	char text[SPEC_DIGEST_BYTES] = "sha256:";
+	char text[UNPACK_DIGEST_BYTES];
 
 	if (!EVP_DigestFinal_ex(sv->sha, sum, NULL))
 		return err_set(err, EIO, "SHA-256 failed");
-	for (size_t i = 0; i < 32; i++)
-		(void)snprintf(text + 7 + 2 * i, sizeof(text) - 7 - 2 * i, "%02x", sum[i]);
+	unpack_digest_text(sum, text);
 	if (strcmp(text, diff_id) == 0)
 		return 0;
 	(void)err_set(err, EUCLEAN, "the store's copy is damaged: its digest is %s", text);

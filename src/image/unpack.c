@@ -27,7 +27,7 @@ struct unpack {
 	uint64_t blob_bytes;
 };
 
-static void digest_text(const uint8_t sum[32], char ret[UNPACK_DIGEST_BYTES])
+void unpack_digest_text(const uint8_t sum[32], char ret[UNPACK_DIGEST_BYTES])
 {
 	size_t at = (size_t)snprintf(ret, UNPACK_DIGEST_BYTES, "sha256:");
 
@@ -166,8 +166,8 @@ int unpack_finish(struct unpack *u, struct unpack_result *ret, struct err *err)
 					       .tar_bytes = report.tar_bytes,
 					       .entries = report.entries,
 					       .format = report.format };
-		digest_text(sum, ret->digest);
-		digest_text(report.diff_sum, ret->diff_id);
+		unpack_digest_text(sum, ret->digest);
+		unpack_digest_text(report.diff_sum, ret->diff_id);
 	}
 	unpack_free(u);
 

@@ -37,6 +37,9 @@ struct unpack_result {
 	int format; /* enum inflate_format */
 };
 
+/* A SHA-256 as a digest. */
+void unpack_digest_text(const uint8_t sum[32], char ret[UNPACK_DIGEST_BYTES]);
+
 struct unpack;
 
 /**

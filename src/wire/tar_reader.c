@@ -29,6 +29,7 @@ struct tar_reader {
 	const struct tar_reader_ops *ops;
 	void *ctx;
 	enum state state;
+	bool started; /* a header was read */
 	bool seen_zero_block;
 
 	unsigned char block[TAR_BLOCK_BYTES];
@@ -537,6 +538,9 @@ static int read_header(struct tar_reader *r, struct err *err)
 		return malformed(r, err, "data after a block of zeroes");
 
 	memcpy(&r->header, r->block, sizeof(r->header));
+	if (!tar_header_sum_ok(&r->header) && !r->started)
+		return err_setk(err, ERR_USAGE, EBADMSG, "not a tar archive");
+	r->started = true;
 	if (!tar_header_sum_ok(&r->header))
 		return malformed(r, err, "wrong checksum of a header");
 	switch (r->header.type) {
