@@ -2,14 +2,13 @@
  *
  * fuzz_tool_in.c - archives unpacked by the built-in job: nothing beside the destination changes
  *
- * Runs on a tmpfs of its own in a user namespace of its own. "root/d" is the destination; what is
+ * Runs on a tmpfs of its own. "root/d" is the destination; what is
  * in "root" beside it, and in "v", is compared after each input.
  */
 #include "fuzz.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,7 +17,7 @@
 #include "base/fd.h"
 #include "base/macro.h"
 #include "base/path.h"
-#include "linux/mounts.h"
+#include "jail.h"
 #include "runtime/tool.h"
 
 static int top_fd, root_fd;
@@ -26,22 +25,11 @@ static struct stat secrets[2];
 
 static const char *const secret_paths[] = { "v/secret", "root/secret" };
 
-/* As root of a user namespace: devices cannot be made, and the filesystem is nowhere attached. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const struct mount_opt opts[] = { { "size", "64m" }, { "nr_inodes", "20000" } };
-	char uid_map[32], gid_map[32];
-
 	(void)argc;
 	(void)argv;
-	(void)snprintf(uid_map, sizeof(uid_map), "0 %u 1", geteuid());
-	(void)snprintf(gid_map, sizeof(gid_map), "0 %u 1", getegid());
-	fuzz_assert(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
-	fuzz_assert(fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny", NULL) == 0);
-	fuzz_assert(fd_write_file(AT_FDCWD, "/proc/self/uid_map", uid_map, NULL) == 0);
-	fuzz_assert(fd_write_file(AT_FDCWD, "/proc/self/gid_map", gid_map, NULL) == 0);
-	top_fd = mount_new("tmpfs", opts, ARRAY_SIZE(opts), 0, NULL);
-	fuzz_assert(top_fd >= 0);
+	top_fd = jail_enter();
 	fuzz_assert(mkdirat(top_fd, "v", 0755) == 0 && mkdirat(top_fd, "root", 0755) == 0);
 	root_fd = openat(top_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < ARRAY_SIZE(secret_paths); i++) {
