@@ -283,6 +283,8 @@ static int exec_failed(const char *path, int code, struct err *err)
 /* What is handed to the kernel: directly, or as what hull-init shall run. */
 static void try_exec(struct process *p, const char *path, char *const argv[])
 {
+	char init[] = INIT_PATH, dashes[] = "--";
+	char **with_init;
 	size_t argc = 0;
 
 	if (!p->under_init) {
@@ -293,19 +295,14 @@ static void try_exec(struct process *p, const char *path, char *const argv[])
 		return;
 	while (argv[argc])
 		argc++;
-	{
-		char **with_init = calloc(argc + 3, sizeof(*with_init));
-		char init[] = INIT_PATH, dashes[] = "--";
-
-		if (!with_init)
-			return;
-		with_init[0] = init;
-		with_init[1] = dashes;
-		for (size_t i = 0; i < argc; i++)
-			with_init[2 + i] = argv[i];
-		(void)execve(INIT_PATH, with_init, p->envp);
-		free(with_init);
-	}
+	with_init = calloc(argc + 3, sizeof(*with_init));
+	if (!with_init)
+		return;
+	with_init[0] = init;
+	with_init[1] = dashes;
+	memcpy(with_init + 2, argv, argc * sizeof(*argv));
+	(void)execve(INIT_PATH, with_init, p->envp);
+	free(with_init);
 }
 
 static int search_path(struct process *p, char *const argv[], struct err *err)
@@ -321,11 +318,15 @@ static int search_path(struct process *p, char *const argv[], struct err *err)
 
 		if (n < 0 || (size_t)n >= sizeof(path))
 			continue;
+		/* As the user: what it may not execute is passed over, as a shell does. */
+		if (access(path, X_OK) < 0) {
+			denied |= errno == EACCES;
+			continue;
+		}
 		try_exec(p, path, argv);
-		if (errno == EACCES)
-			denied = true;
-		else if ((errno != ENOENT && errno != ENOTDIR) || access(path, F_OK) == 0)
+		if (errno != EACCES)
 			return exec_failed(path, errno, err);
+		denied = true;
 	}
 	if (denied)
 		return err_setk(err, ERR_CANNOT_EXEC, EACCES, "'%s' in $PATH: permission denied",
