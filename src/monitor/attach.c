@@ -209,6 +209,8 @@ static void fill(struct relay *relay, int i)
 		return;
 	}
 	if (n <= 0) {
+		/* In raw mode nothing that is typed ends the input: the terminal itself is gone. */
+		relay->detached = i == COPY_IN && relay->terminal.raw_fd >= 0;
 		close_copy(relay, i);
 		return;
 	}

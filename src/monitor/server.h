@@ -218,7 +218,10 @@ void proc_close_input(struct proc *proc);
 void proc_input(struct proc *proc, const char *bytes, size_t len);
 bool proc_input_busy(const struct proc *proc);
 
+/* Borrowed, or NULL. */
 struct proc *proc_find(struct monitor *m, uint32_t number);
+
+/* Take it out of the list and release it; clients that wait for it are not told. */
 void proc_free(struct proc *proc);
 
 /* ---- relay.c: the streams of attached clients ---- */

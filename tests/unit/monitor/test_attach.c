@@ -162,6 +162,28 @@ static void test_detach(void **state)
 	close(a.how.raw_fd);
 }
 
+/* A terminal that is closed lets go of the workload, which goes on. */
+static void test_hangup(void **state)
+{
+	struct fixture *f = *state;
+	struct attached a = { 0 };
+	struct monitor_end end;
+	int master = open_terminal(&a);
+
+	f->spec.process.terminal = f->start.open_stdin = true;
+	start(f, "echo ready; read x; sleep 100");
+	a.client = f->client;
+	attach(&a);
+	expect(master, "ready");
+	close(master);
+	join(&a);
+	assert_true(a.end.detached);
+	assert_int_equal(phase(f), MONITOR_RUNNING);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, NULL), 0);
+	assert_int_equal(monitor_wait(f->client, 0, -1, &end, NULL), 0);
+	close(a.how.raw_fd);
+}
+
 /* Without a terminal, detaching does not end the input that the process still waits for. */
 static void test_detach_pipe(void **state)
 {
@@ -322,8 +344,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_terminal), TEST(test_detach),	 TEST(test_detach_pipe), TEST(test_forward),
-		TEST(test_slow),     TEST(test_stalled), TEST(test_pager),
+		TEST(test_terminal), TEST(test_detach), TEST(test_hangup),  TEST(test_detach_pipe),
+		TEST(test_forward),  TEST(test_slow),	TEST(test_stalled), TEST(test_pager),
 	};
 	sigset_t mask;
 
