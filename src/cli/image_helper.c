@@ -9,8 +9,7 @@
 #include "cli/commands.h"
 #include "engine/image.h"
 
-#define STDIN_PATH "/dev/stdin"
-#define STDOUT_PATH "/dev/stdout"
+#define STANDARD_STREAM "-" /* hull-image reads stdin or writes stdout itself */
 
 /* Add "NAME VALUE" unless there is no value. */
 static int add_option(struct strv *argv, const char *name, const char *value)
@@ -63,7 +62,6 @@ static int run_import(struct cli *cli, const void *args, char **words, int words
 {
 	const struct import_args *a = args;
 	const char *name = a->name ? a->name : words_len > 1 ? words[1] : NULL;
-	char *path = strcmp(words[0], "-") == 0 ? (char[]){ STDIN_PATH } : words[0];
 	auto_done(strv) argv = { 0 };
 	int r = strv_add(&argv, "import");
 
@@ -74,7 +72,7 @@ static int run_import(struct cli *cli, const void *args, char **words, int words
 	if (r == 0 && a->keep_blobs)
 		r = strv_add(&argv, "--keep-blobs");
 	if (r == 0)
-		r = add_words(&argv, &path, 1);
+		r = add_words(&argv, words, 1);
 
 	return r < 0 ? r : become(cli, a->quiet, &argv, err);
 }
@@ -120,7 +118,7 @@ static int run_load(struct cli *cli, const void *args, char **words, int words_l
 	if (r == 0)
 		r = strv_add(&argv, "--");
 	if (r == 0)
-		r = strv_add(&argv, a->input ? a->input : STDIN_PATH);
+		r = strv_add(&argv, a->input ? a->input : STANDARD_STREAM);
 
 	return r < 0 ? r : become(cli, a->quiet, &argv, err);
 }
@@ -161,7 +159,7 @@ static int run_save(struct cli *cli, const void *args, char **words, int words_l
 	}
 	r = strv_add(&argv, "save");
 	if (r == 0)
-		r = add_option(&argv, "-o", a->output ? a->output : STDOUT_PATH);
+		r = add_option(&argv, "-o", a->output ? a->output : STANDARD_STREAM);
 	if (r == 0)
 		r = add_words(&argv, words, words_len);
 

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -289,13 +290,33 @@ static int put_all(struct saver *sv, const char *ref, struct err *err)
 	return r < 0 ? r : flush(sv, err);
 }
 
+/*
+ * What is there and no plain file (a device, a fifo, a link such as /dev/stdout) is written to:
+ * renaming a file over it would take it away from everyone.
+ */
+static int save_in_place(struct saver *sv, const char *ref, const char *path, struct err *err)
+{
+	int r;
+
+	sv->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+	if (sv->fd < 0)
+		return err_sys(err, "%s", path);
+	r = put_all(sv, ref, err);
+	sv->fd = fd_close(sv->fd);
+
+	return r;
+}
+
 /* A name of its own first, so that a failure leaves what was there before. */
 static int save_to_path(struct saver *sv, const char *ref, const char *path, struct err *err)
 {
 	char suffix[13];
 	auto_free char *made = NULL;
+	struct stat st;
 	int r;
 
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return save_in_place(sv, ref, path, err);
 	rand_hex(suffix, sizeof(suffix) - 1);
 	made = mem_printf("%s.%s.tmp", path, suffix);
 	sv->fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);

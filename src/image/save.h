@@ -13,7 +13,8 @@
  * save_image() - Write an OCI archive
  * @s:		store
  * @ref:	names the image
- * @path:	host path of the file, which appears whole or not at all; "-" for standard output
+ * @path:	host path of the file, which appears whole or not at all; what is there and no plain
+ *		file is written to as it is; "-" for standard output
  * @progress:	told of every layer
  * @err:	filled in on failure, may be NULL
  *

@@ -218,3 +218,35 @@ import_small() {
 	hull rm -f two >/dev/null
 	! mountpoint -q "$HULL_RUN_ROOT/layers"
 }
+
+@test "save and load: file, stdin and stdout" {
+	hull save -o "$store/a.tar" busybox
+	hull save busybox >"$store/b.tar"
+	hull save busybox | cat >"$store/c.tar"
+	cmp "$store/a.tar" "$store/b.tar"
+	cmp "$store/a.tar" "$store/c.tar"
+	expect_status 0 hull load -q <"$store/a.tar"
+	expect_status 0 hull load -q -i "$store/a.tar"
+	hull import -q - saved:1 <"$store/a.tar"
+	[ "$(hull images -q saved:1)" = "$(hull images -q busybox)" ]
+	hull rmi saved:1
+	expect_status 125 hull save -o "$store/none.tar" nothing
+	[ ! -e "$store/none.tar" ]
+}
+
+@test "save -o writes to a fifo or a link and leaves it what it is" {
+	hull save -o "$store/a.tar" busybox
+	mkfifo "$store/fifo"
+	cat "$store/fifo" >"$store/b.tar" &
+	reader=$!
+	hull save -o "$store/fifo" busybox
+	wait "$reader"
+	[ -p "$store/fifo" ]
+	cmp "$store/a.tar" "$store/b.tar"
+	echo old >"$store/target"
+	ln -s target "$store/link"
+	hull save -o "$store/link" busybox
+	[ -L "$store/link" ]
+	cmp "$store/a.tar" "$store/target"
+	rm "$store/fifo" "$store/link" "$store/target"
+}
