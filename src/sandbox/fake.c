@@ -205,7 +205,7 @@ static int fake_tool(struct sandbox *sb, const struct spec_tool *tool, const int
 	if (fake_has("tools-refused"))
 		return err_set(err, ENOTSUP, "refused");
 	if (fake_has("tools-elsewhere"))
-		fake_tool.path = (char *)"/root";
+		fake_tool.path = (char *)(uintptr_t)"/root";
 
 	return real->tool(sb, &fake_tool, stdio_fds, ret_proc, err);
 }

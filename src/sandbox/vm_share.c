@@ -78,9 +78,9 @@ static int make_sockets(int dir_fd, int *ret_listen_fd, int *ret_sock_fd, struct
 
 static int write_argv(int listen_fd, struct strv *ret)
 {
-	static const char *const words[] = { SHARE_PROGRAM,    "-o", "source=" SHARE_DIR,  "-o",
-					     "sandbox=chroot", "-o", "announce_submounts", "-o",
-					     "cache=auto",     "-o", "modcaps=-mknod",	   "-o",
+	static const char *const words[] = { SHARE_PROGRAM,    "-o", ("source=" SHARE_DIR), "-o",
+					     "sandbox=chroot", "-o", "announce_submounts",  "-o",
+					     "cache=auto",     "-o", "modcaps=-mknod",	    "-o",
 					     "log_level=err" };
 	struct rlimit files = { 0 };
 	char text[64];

@@ -37,7 +37,7 @@ static void check_insn(const struct seccomp_filter *filter, size_t at)
 		fuzz_assert(insn->code == (BPF_RET | BPF_K));
 		break;
 	default:
-		fuzz_assert(!"an instruction of another kind");
+		fuzz_assert(false); /* an instruction of another kind */
 	}
 }
 
