@@ -56,6 +56,21 @@ static int lost(struct err *err)
 	return err_set(err, EPIPE, "the monitor is gone");
 }
 
+/* The queue of a busy monitor may be full for a moment. */
+static int connect_waiting(int dir_fd)
+{
+	int64_t deadline_ns = monitor_reply_deadline();
+	int fd;
+
+	while ((fd = state_connect(dir_fd)) == -EAGAIN) {
+		if (clock_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		(void)poll(NULL, 0, 1);
+	}
+
+	return fd;
+}
+
 int monitor_connect(const char *run_dir, struct monitor_client **ret, struct err *err)
 {
 	auto_close int dir_fd = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -63,7 +78,7 @@ int monitor_connect(const char *run_dir, struct monitor_client **ret, struct err
 
 	if (dir_fd < 0 && errno != ENOENT)
 		return err_sys(err, "open the run directory '%s'", run_dir);
-	fd = dir_fd < 0 ? -ENOENT : state_connect(dir_fd);
+	fd = dir_fd < 0 ? -ENOENT : connect_waiting(dir_fd);
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		return err_setk(err, ERR_CONFLICT, ESRCH, "it does not run");
 	if (fd < 0)

@@ -35,7 +35,7 @@
 #include "sandbox/sandbox.h"
 
 #define MONITOR_CHUNK_BYTES (64 * KIB)
-#define MONITOR_MAX_CLIENTS 128
+#define MONITOR_MAX_CLIENTS 512
 #define MONITOR_MAX_PROCS 1024
 #define MONITOR_STALL_NS (10 * NS_PER_SEC)
 

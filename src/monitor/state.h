@@ -32,7 +32,10 @@ void state_forget(int dir_fd);
 /* A listening, non-blocking socket "ctl" in @dir_fd that the caller owns, or a negative errno. */
 int state_listen(int dir_fd, struct err *err);
 
-/* A connection to "ctl", non-blocking: -ECONNREFUSED or -ENOENT when nobody listens. */
+/*
+ * A connection to "ctl", non-blocking: -ECONNREFUSED or -ENOENT when nobody listens, -EAGAIN while
+ * too many wait.
+ */
 int state_connect(int dir_fd);
 
 /* 1 while a monitor holds the lock of @dir_fd, 0 when none does, or a negative errno. */

@@ -25,7 +25,7 @@ struct fixture {
 	struct spec_sandbox spec;
 	char *reap_args[4];
 	struct monitor_start start;
-	struct monitor_client *client;
+	struct monitor_client *client, *other;
 	struct err err;
 };
 

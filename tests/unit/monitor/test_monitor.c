@@ -2,10 +2,14 @@
  *
  * test_monitor.c - a monitor as its clients see it, with plain processes as the workload
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+
+#include "monitor/proto.h"
+#include "monitor/state.h"
 
 #include "fixture.h"
 
@@ -354,6 +358,86 @@ static void test_kill_lost(void **state)
 	await_death(s.init_pid);
 }
 
+/* Descriptors that the monitor holds. */
+static size_t count_fds(struct fixture *f)
+{
+	struct monitor_state s;
+	char path[64];
+	size_t n = 0;
+	DIR *dir;
+
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", s.monitor_pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+
+	return n;
+}
+
+/* One hostile connection: a few frames, sound or not, then its end. */
+static void send_garbage(int sock_fd)
+{
+	for (int i = rand() % 8; i >= 0; i--) {
+		char frame[sizeof(struct proto_header) + 200];
+		int fds[3] = { 0, 1, 2 };
+		struct proto_header header = {
+			.magic = rand() % 20 ? PROTO_MAGIC : 0,
+			.type = (uint16_t)(rand() % (PROTO_ENDED + 2)),
+			.fds_len = (uint16_t)(rand() % 4),
+			.len = (uint32_t)(rand() % 200),
+		};
+		size_t fds_len = rand() % 10 ? header.fds_len : 1;
+
+		/* This one may do what it says. */
+		if (header.type == PROTO_SIGNAL)
+			continue;
+		for (size_t k = 0; k < sizeof(frame); k++)
+			frame[k] = (char)(rand() % 3 ? 0 : rand());
+		memcpy(frame, &header, sizeof(header));
+		(void)fd_send(sock_fd, frame, sizeof(header) + header.len - (size_t) !(rand() % 20),
+			      fds, fds_len);
+	}
+}
+
+/* Whatever its clients send, the monitor lives, and serves the next one. */
+static void test_garbage(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_end end;
+	struct spec_stats stats;
+	int dir_fd = open(f->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	size_t before, after;
+
+	srand(4);
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	before = count_fds(f);
+	for (int round = 0; round < 500; round++) {
+		int sock_fd;
+
+		while ((sock_fd = state_connect(dir_fd)) == -EAGAIN)
+			usleep(1000);
+		assert_true(sock_fd >= 0);
+		send_garbage(sock_fd);
+		close(sock_fd);
+	}
+	assert_int_equal(monitor_stats(f->client, &stats, &f->err), 0);
+	assert_int_equal(stats.cpu_ns, 42);
+	/* It has seen the end of all of them: one more that came after is answered. */
+	assert_int_equal(monitor_connect(f->dir, &f->other, &f->err), 0);
+	assert_int_equal(monitor_stats(f->other, &stats, &f->err), 0);
+	monitor_client_free(take_ptr(f->other));
+	assert_int_equal(monitor_stats(f->client, &stats, &f->err), 0);
+	after = count_fds(f);
+	assert_in_range(after, before, before + 1);
+	close(dir_fd);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, &f->err), 0);
+	assert_int_equal(monitor_wait(f->client, 0, -1, &end, &f->err), 0);
+}
+
 /* Killed anywhere on its way: what is left tells the truth, and lets itself be removed. */
 static void test_failpoints(void **state)
 {
@@ -406,6 +490,7 @@ int main(void)
 		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
 		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
+		TEST(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
