@@ -326,6 +326,7 @@ int engine_build(const struct engine_container *c, struct spec_sandbox *ret, str
 		.uid_base = c->row.uid_base,
 		.uid_count = c->row.uid_count,
 		.readonly_root = config->readonly_root,
+		.ephemeral = config->auto_remove,
 		.shm_bytes = config->shm_bytes ? config->shm_bytes : ENGINE_SHM_BYTES,
 		.disk_bytes = config->disk_bytes,
 		.kernel = mem_strdup(config->kernel),

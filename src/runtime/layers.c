@@ -86,8 +86,8 @@ static int make_writable_dirs(int rw_fd, int top_layer_fd, struct err *err)
 /* An ephemeral overlay leaves a mark that forbids to mount it again, since it may lack data. */
 static void forget_volatile(int rw_fd)
 {
+	(void)unlinkat(rw_fd, "work/work/incompat/volatile/dirty", 0);
 	(void)unlinkat(rw_fd, "work/work/incompat/volatile", AT_REMOVEDIR);
-	(void)unlinkat(rw_fd, "work/incompat/volatile", AT_REMOVEDIR);
 }
 
 static int take_writable(struct build *b, struct err *err)
@@ -98,7 +98,8 @@ static int take_writable(struct build *b, struct err *err)
 
 	if (r < 0)
 		return r;
-	forget_volatile(setup->rw_fd);
+	if (setup->spec->ephemeral)
+		forget_volatile(setup->rw_fd);
 	rt->rw_fd = mount_clone(setup->rw_fd, "", false, err);
 	if (rt->rw_fd < 0)
 		return rt->rw_fd;
@@ -122,6 +123,7 @@ static int as_mapped_root(struct build *b, struct err *err)
 		.layer_fds = b->rt->layer_fds,
 		.layers_len = b->rt->layers_len,
 		.rw_fd = b->rt->rw_fd,
+		.ephemeral = b->setup->spec->ephemeral,
 	};
 	mode_t mask = umask(0);
 	int securebits = 0, r;

@@ -190,6 +190,7 @@ static const struct spec_field sandbox_fields[] = {
 	SPEC_OBJECT(spec_sandbox, resources, "resources", &spec_resources_shape),
 	SPEC_OBJECT(spec_sandbox, ns, "namespaces", &namespaces_shape),
 	SPEC_BOOL(spec_sandbox, readonly_root, "readonlyRoot"),
+	SPEC_BOOL(spec_sandbox, ephemeral, "ephemeral"),
 	SPEC_BOOL(spec_sandbox, privileged, "privileged"),
 	SPEC_U64(spec_sandbox, shm_bytes, "shmBytes"),
 	SPEC_STRV(spec_sandbox, masked_paths, "maskedPaths", SANDBOX_MAX_PATHS),

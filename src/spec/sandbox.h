@@ -144,6 +144,8 @@ enum spec_seccomp {
  * @uid_base:	first host id of the user namespace
  * @uid_count:	ids mapped, 0 = the host's user namespace
  * @readonly_root: the root filesystem refuses writes
+ * @ephemeral:	the writable layer goes with the workload (--rm): it need not survive a crash of
+ *		the host, so nothing is synced
  * @privileged:	all devices, nothing masked, cgroup tree writable
  * @shm_bytes:	size of /dev/shm
  * @masked_paths: hidden paths of the root (files: null device, directories: empty tmpfs)
@@ -168,6 +170,7 @@ struct spec_sandbox {
 	struct spec_resources resources;
 	struct spec_namespaces ns;
 	bool readonly_root;
+	bool ephemeral;
 	bool privileged;
 	uint64_t shm_bytes;
 	struct strv masked_paths, readonly_paths, sysctls;

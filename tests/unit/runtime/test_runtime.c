@@ -98,6 +98,19 @@ static void writable_layer_is_kept(void **state)
 	assert_string_equal(box->output, "kept\n");
 }
 
+/* One that nothing is synced of can be started again as long as the host has not crashed. */
+static void ephemeral_layer(void **state)
+{
+	struct box *box = *state;
+
+	box->spec.ephemeral = true;
+	expect_run(box, "echo kept > /srv/file; grep -c 'overlay .*volatile' /proc/mounts", 0);
+	assert_string_equal(box->output, "1\n");
+	strv_done(&box->spec.process.args);
+	expect_run(box, "cat /srv/file", 0);
+	assert_string_equal(box->output, "kept\n");
+}
+
 static void host_user_namespace(void **state)
 {
 	struct box *box = *state;
@@ -651,6 +664,7 @@ int main(void)
 		CASE(waits_until_started),
 		CASE(destroy_before_start),
 		CASE(writable_layer_is_kept),
+		CASE(ephemeral_layer),
 		CASE(host_user_namespace),
 		CASE(own_namespaces),
 		CASE(host_namespaces),

@@ -128,6 +128,7 @@ static void random_sandbox(struct spec_sandbox *s)
 	s->ns.uts = rand() % 2 ? mem_strdup("host") : NULL;
 	s->ns.cgroup = rand() % 2 ? mem_strdup("host") : NULL;
 	s->readonly_root = rand() % 2;
+	s->ephemeral = rand() % 2;
 	s->privileged = rand() % 2;
 	s->shm_bytes = random_u64();
 	random_strv(&s->masked_paths, "/", 0);
@@ -231,6 +232,7 @@ static void same_sandbox(const struct spec_sandbox *a, const struct spec_sandbox
 	same_text(a->ns.uts, b->ns.uts);
 	same_text(a->ns.cgroup, b->ns.cgroup);
 	assert_int_equal(a->readonly_root, b->readonly_root);
+	assert_int_equal(a->ephemeral, b->ephemeral);
 	assert_int_equal(a->privileged, b->privileged);
 	assert_true(a->shm_bytes == b->shm_bytes && a->disk_bytes == b->disk_bytes);
 	same_strv(&a->masked_paths, &b->masked_paths);
