@@ -27,6 +27,7 @@
 #include "runtime/tool_jobs.h"
 
 #define IN_BUFFER_BYTES 131072
+#define IN_HOLE_BYTES 65536
 #define IN_MAX_DIRS 1048576 /* in one archive */
 
 /* A directory gets its time last: what is made in it would change it again. */
@@ -416,20 +417,43 @@ static int on_entry(void *ctx, const struct tar_entry *entry, struct err *err)
 	return r < 0 ? err_wrap(err, r, "unpack '%s'", entry->name) : 0;
 }
 
-static int on_data(void *ctx, uint64_t offset_bytes, const void *buf, size_t len, struct err *err)
+static bool is_zero(const char *at, size_t len)
 {
-	struct in *in = ctx;
-	size_t done = 0;
+	return at[0] == 0 && memcmp(at, at + 1, len - 1) == 0;
+}
 
-	while (in->file_fd >= 0 && done < len) {
-		ssize_t n = pwrite(in->file_fd, (const char *)buf + done, len - done,
-				   (off_t)(offset_bytes + done));
+static int write_at(int fd, const char *at, size_t len, uint64_t offset_bytes)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, at, len, (off_t)offset_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, "write '%s'", strbuf_get(&in->path));
-		done += (size_t)n;
+			return -errno;
+		at += n;
+		len -= (size_t)n;
+		offset_bytes += (uint64_t)n;
+	}
+
+	return 0;
+}
+
+/* Blocks of zeroes become holes: what was sparse in the root does not fill up the other side. */
+static int on_data(void *ctx, uint64_t offset_bytes, const void *buf, size_t len, struct err *err)
+{
+	struct in *in = ctx;
+	const char *at = buf;
+
+	while (in->file_fd >= 0 && len > 0) {
+		size_t part = MIN(len, IN_HOLE_BYTES - (size_t)(offset_bytes % IN_HOLE_BYTES));
+		int r = is_zero(at, part) ? 0 : write_at(in->file_fd, at, part, offset_bytes);
+
+		if (r < 0)
+			return err_wrap(err, r, "write '%s'", strbuf_get(&in->path));
+		at += part;
+		len -= part;
+		offset_bytes += part;
 	}
 
 	return 0;
@@ -442,8 +466,8 @@ static int on_end(void *ctx, struct err *err)
 
 	if (in->file_fd < 0)
 		return 0;
-	/* A hole at the end is in no piece of data. */
-	if (in->meta.sparse && ftruncate(in->file_fd, (off_t)in->meta.size_bytes) < 0)
+	/* A hole at the end has not been written. */
+	if (ftruncate(in->file_fd, (off_t)in->meta.size_bytes) < 0)
 		r = err_sys(err, "set its length");
 	if (r == 0)
 		r = set_metadata(in, in->file_fd, err);

@@ -298,6 +298,35 @@ static void test_malformed(void **state)
 	place_close(&p);
 }
 
+/* Holes in, holes out: a file of 64 MiB with two bytes in it takes next to no room. */
+static void test_sparse(void **state)
+{
+	struct place p = place_open();
+	int fd = openat(p.a_fd, "sparse", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	struct stat st;
+	char c = 0;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "x", 1, 100000), 1);
+	assert_int_equal(pwrite(fd, "y", 1, 50000000), 1);
+	assert_int_equal(ftruncate(fd, 64 << 20), 0);
+	fd_close(fd);
+	tool(p.fd, TOOL(SPEC_TOOL_TAR_OUT, "/a/.", 0), NULL, p.tar);
+	tool(p.fd, TOOL(SPEC_TOOL_TAR_IN, "/b", 0), p.tar, NULL);
+	fd = openat(p.b_fd, "sparse", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 64 << 20);
+	assert_true(st.st_blocks * 512 < 1 << 20);
+	assert_int_equal(pread(fd, &c, 1, 100000), 1);
+	assert_int_equal(c, 'x');
+	assert_int_equal(pread(fd, &c, 1, 50000000), 1);
+	assert_int_equal(c, 'y');
+	assert_int_equal(pread(fd, &c, 1, 50000001), 1);
+	assert_int_equal(c, 0);
+	fd_close(fd);
+	place_close(&p);
+}
+
 /* Deeper than PATH_MAX and than any limit of open files, both ways, in bounded time. */
 static void test_deep(void **state)
 {
@@ -338,7 +367,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_owner),	   cmocka_unit_test(test_overwrite),
 		cmocka_unit_test(test_missing),	   cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_deep),	   cmocka_unit_test(test_sparse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
