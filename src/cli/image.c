@@ -2,6 +2,8 @@
  *
  * image.c - hull rmi, tag, image inspect, image prune
  */
+#include "cli/image.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +11,6 @@
 #include "cli/commands.h"
 #include "cli/confirm.h"
 #include "cli/format.h"
-#include "cli/image.h"
 #include "engine/system.h"
 #include "wire/json.h"
 

@@ -56,7 +56,7 @@
  * @layers:	layers to clone
  * @layers_len:	their number
  * @mount_fds:	detached mounts to attach first, -1: none for this layer
- * @ret_fds:	clones; -1 where the layer is not mounted
+ * @ret_fds:	clones; those that are -1 are taken, and stay -1 where the layer is not mounted
  * @result:	0 or a negative errno
  * @err:	its reason
  */
@@ -128,8 +128,11 @@ static int visit_inside(struct visit *v)
 {
 	for (size_t i = 0; i < v->layers_len; i++) {
 		const struct store_layer *layer = &v->layers[i];
-		int fd = clone_layer(layer, &v->err);
+		int fd;
 
+		if (v->ret_fds[i] >= 0)
+			continue;
+		fd = clone_layer(layer, &v->err);
 		if (fd == -ENOENT && v->mount_fds && v->mount_fds[i] >= 0) {
 			int r = attach_layer(layer, v->mount_fds[i], &v->err);
 
@@ -163,7 +166,7 @@ static int visit_main(void *arg)
 
 /* ---- outside ---- */
 
-/* Run the child and wait for it. Nothing of @v->ret_fds stays open on failure. */
+/* Run the child and wait for it. @v->ret_fds are the caller's to close, also on failure. */
 static int visit_run(struct visit *v, struct err *err)
 {
 	void *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
@@ -173,8 +176,6 @@ static int visit_run(struct visit *v, struct err *err)
 
 	if (stack == MAP_FAILED)
 		return err_sys(err, "make a stack");
-	for (size_t i = 0; i < v->layers_len; i++)
-		v->ret_fds[i] = -1;
 	v->result = -ECHILD; /* should it be killed */
 
 	/* No handler of ours may run in the child: it has our memory. */
@@ -189,12 +190,8 @@ static int visit_run(struct visit *v, struct err *err)
 	(void)sigprocmask(SIG_SETMASK, &saved, NULL);
 	(void)munmap(stack, CHILD_STACK_BYTES);
 
-	if (v->result < 0) {
-		for (size_t i = 0; i < v->layers_len; i++)
-			v->ret_fds[i] = fd_close(v->ret_fds[i]);
-		if (err)
-			*err = v->err;
-	}
+	if (v->result < 0 && err)
+		*err = v->err;
 
 	return v->result;
 }
@@ -290,12 +287,6 @@ static void layer_fds_done(struct layer_fds *set)
 }
 DEFINE_AUTO_DONE(layer_fds)
 
-static void close_all(int *fds, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		fds[i] = fd_close(fds[i]);
-}
-
 /* Mount what v->ret_fds lacks, attach it in the namespace, which is made when there is none. */
 static int mount_missing(struct store *s, struct visit *v, struct err *err)
 {
@@ -325,8 +316,6 @@ static int mount_missing(struct store *s, struct visit *v, struct err *err)
 	if (ns_fd < 0 && ns_fd != -ENOENT)
 		return ns_fd;
 	v->mount_fds = mounts.fds;
-	/* Someone else may have changed the namespace: clone all of them from this one. */
-	close_all(v->ret_fds, v->layers_len);
 	r = visit_run(v, err);
 	if (ns_fd >= 0)
 		return r;

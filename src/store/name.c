@@ -7,12 +7,13 @@
  * Docker calls docker.io and library/ are dropped, so that "docker.io/library/debian" is the
  * same image.
  */
+#include "store/name.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "store/internal.h"
-#include "store/name.h"
 
 #define NAME_MAX_BYTES 255
 #define TAG_MAX_BYTES 128
