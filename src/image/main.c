@@ -30,6 +30,16 @@ struct options {
 	bool quiet;
 };
 
+static const char help[] =
+	"usage: hull-image [--root DIR] [--run-root DIR] [--log-level LEVEL] [-q|--quiet] COMMAND\n"
+	"\n"
+	"  import [--name NAME] [--change TEXT]... PATH\n"
+	"  save [-o FILE] IMAGE\n"
+	"  bootstrap busybox | debian[:SUITE] [--include PACKAGES] [--name NAME]\n"
+	"  guest --kernel FILE --modules DIR --agent FILE --out DIR\n"
+	"  verify\n"
+	"  --version | --help\n";
+
 static int usage(struct err *err, const char *what)
 {
 	return err_setk(err, ERR_USAGE, EINVAL, "%s", what);
@@ -308,6 +318,14 @@ int main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	char text[sizeof(err.frames) + 64];
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		(void)fputs(help, stdout);
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		(void)puts("hull-image " HULL_VERSION);
+		return 0;
+	}
 	/* A child or a reader that is gone shows as an error of the write. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (dispatch(argc, argv, &doing, &err) >= 0)
