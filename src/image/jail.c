@@ -22,13 +22,15 @@
 
 /* ASan reserves terabytes of address space. */
 #if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_LIMIT RLIM_INFINITY
+#define JAIL_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
+#define JAIL_ASAN 1
+#endif
+#endif
+#ifdef JAIL_ASAN
 #define MEMORY_LIMIT RLIM_INFINITY
-#endif
-#endif
-#ifndef MEMORY_LIMIT
+#else
 #define MEMORY_LIMIT JAIL_MAX_MEMORY_BYTES
 #endif
 
@@ -122,6 +124,13 @@ int jail_seal(struct err *err)
 		ALLOW(restart_syscall),
 		ALLOW(exit),
 		ALLOW(exit_group),
+#ifdef JAIL_ASAN
+		/* Its own work when threads start and end. */
+		ALLOW(gettid),
+		ALLOW(sched_getaffinity),
+		ALLOW(sched_yield),
+		ALLOW(sigaltstack),
+#endif
 		/* Memory, but none that can be executed. */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mprotect, 0, 3),
