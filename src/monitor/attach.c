@@ -303,7 +303,7 @@ static int relay_step(struct relay *relay, struct err *err)
 		take_frame(relay);
 	if (r < 0) {
 		terminal_done(&relay->terminal);
-		return err_set(err, -r, "write the output of the workload");
+		return err_set(err, -r, "write the output: its reader is gone");
 	}
 
 	return 0;

@@ -101,6 +101,8 @@ static int set_signals(struct monitor *m, struct err *err)
 	(void)sigaction(SIGPIPE, &action, NULL);
 	(void)sigaction(SIGHUP, &action, NULL);
 	(void)sigaction(SIGQUIT, &action, NULL);
+	/* Of a limit on the size of files that the log has met: its writes fail then. */
+	(void)sigaction(SIGXFSZ, &action, NULL);
 	/* Ignored, it would keep the status of our children from us. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&mask);

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +25,10 @@
 #include "check.h"
 
 #define TEXT_MAX (64 * MIB)
+/* Of a line of six digits. */
+#define ENTRY_BYTES                                                       \
+	strlen("{\"time\":\"2026-11-26T00:47:39.123456789Z\",\"stream\":" \
+	       "\"stdout\",\"log\":\"000000\\n\"}\n")
 
 struct fixture {
 	char dir[64], path[80];
@@ -259,6 +265,36 @@ static void test_torn(void **state)
 	seen_done(&seen);
 }
 
+/* What does not fit is counted, to the byte that it would have taken; what comes later is kept. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, small;
+	struct logfile *lf = NULL;
+	struct seen seen;
+	char line[32];
+	unsigned kept;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ .rlim_cur = 10000, .rlim_max = before.rlim_max };
+	assert_int_equal(logfile_open(&f->log, &lf, NULL), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (int i = 0; i < 500; i++) {
+		(void)snprintf(line, sizeof(line), "%06d\n", i);
+		logfile_write(lf, 1, line, 7);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	logfile_write(lf, 1, "after\n", 6);
+	logfile_close(lf);
+	read_log(f, &seen);
+	kept = (unsigned)seen.entries - 1;
+	assert_in_range(kept, 80, 150);
+	assert_int_equal(seen.lost_bytes, (500 - kept) * ENTRY_BYTES);
+	assert_string_equal(seen.text[0].text + 7 * (size_t)kept, "after\n");
+	seen_done(&seen);
+}
+
 static void test_absent(void **state)
 {
 	struct fixture *f = *state;
@@ -269,6 +305,9 @@ static void test_absent(void **state)
 	seen_done(&seen);
 }
 
+/* A reader that is never further behind than this keeps up. */
+#define STEP_LINES 100
+
 /* ---- following: this thread writes, another one reads ---- */
 
 struct follower {
@@ -276,6 +315,7 @@ struct follower {
 	struct seen seen;
 	int hold_fd;	/* its first entry waits for this, or -1 */
 	int holding_fd; /* and is told here */
+	int step_fd;	/* told of each STEP_LINES entries, or -1 */
 	int result;
 };
 
@@ -288,6 +328,8 @@ static int see_held(void *ctx, const struct monitor_log_entry *entry)
 		(void)!write(follower->holding_fd, "x", 1);
 		(void)!read(follower->hold_fd, &c, 1);
 	}
+	if (follower->step_fd >= 0 && follower->seen.entries % STEP_LINES == STEP_LINES - 1)
+		(void)!write(follower->step_fd, "x", 1);
 
 	return see(&follower->seen, entry);
 }
@@ -309,9 +351,11 @@ static void *follow(void *arg)
 	return NULL;
 }
 
-/* Write @lines lines while the reader follows; a workload that lives is a lock that is held. */
+#define LINES 5000
+
+/* Write LINES lines while the reader follows; a workload that lives is a lock that is held. */
 static void write_followed(struct fixture *f, struct follower *follower, const int hold[2],
-			   int lines)
+			   int step_fd)
 {
 	int dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int lock_fd = state_lock(dir_fd, NULL);
@@ -329,12 +373,11 @@ static void write_followed(struct fixture *f, struct follower *follower, const i
 	follower->seen.text[1] = (struct strbuf)STRBUF_INIT(TEXT_MAX);
 	assert_int_equal(pthread_create(&thread, NULL, follow, follower), 0);
 	assert_int_equal(logfile_open(&f->log, &lf, NULL), 0);
-	for (int i = 0; i < lines; i++) {
+	for (int i = 0; i < LINES; i++) {
 		(void)snprintf(line, sizeof(line), "%06d\n", i);
 		logfile_write(lf, 1, line, 7);
-		/* A reader keeps up with what leaves it the time. */
-		if (!hold && i % 20 == 0)
-			usleep(1000);
+		if (step_fd >= 0 && i % STEP_LINES == STEP_LINES - 1)
+			assert_int_equal(read(step_fd, &c, 1), 1);
 		if (hold && i == 0)
 			assert_int_equal(read(hold[0], &c, 1), 1);
 	}
@@ -352,12 +395,17 @@ static void test_follow(void **state)
 {
 	struct fixture *f = *state;
 	struct follower follower = { .hold_fd = -1 };
+	int step[2];
 
+	assert_int_equal(pipe(step), 0);
+	follower.step_fd = step[1];
 	f->log.max_bytes = 30000;
-	write_followed(f, &follower, NULL, 5000);
+	write_followed(f, &follower, NULL, step[0]);
+	close(step[0]);
+	close(step[1]);
 	assert_int_equal(follower.seen.lost_bytes, 0);
-	assert_int_equal(follower.seen.entries, 5000);
-	assert_memory_equal(follower.seen.text[0].text + 7 * 4999, "004999\n", 7);
+	assert_int_equal(follower.seen.entries, LINES);
+	assert_memory_equal(follower.seen.text[0].text + 7 * (LINES - 1), "004999\n", 7);
 	seen_done(&follower.seen);
 }
 
@@ -365,9 +413,7 @@ static void test_follow(void **state)
 static void test_follow_late(void **state)
 {
 	struct fixture *f = *state;
-	struct follower follower = { 0 };
-	size_t entry_bytes = strlen("{\"time\":\"2026-11-26T00:47:39.123456789Z\",\"stream\":"
-				    "\"stdout\",\"log\":\"000000\\n\"}\n");
+	struct follower follower = { .step_fd = -1 };
 	int holding[2], release[2];
 
 	assert_int_equal(pipe(holding), 0);
@@ -375,13 +421,14 @@ static void test_follow_late(void **state)
 	follower.hold_fd = release[0];
 	follower.holding_fd = holding[1];
 	f->log.max_bytes = 30000;
-	write_followed(f, &follower, (int[]){ holding[0], release[1] }, 5000);
-	assert_true(follower.seen.entries < 5000);
+	write_followed(f, &follower, (int[]){ holding[0], release[1] }, -1);
+	assert_true(follower.seen.entries < LINES);
 	assert_true(follower.seen.lost_bytes > 0);
 	/* Besides entries only headers are lost: fewer bytes than one entry for each file. */
-	assert_int_equal(follower.seen.lost_bytes / entry_bytes >= 5000 - follower.seen.entries, 1);
-	assert_in_range(follower.seen.lost_bytes, (5000 - follower.seen.entries) * entry_bytes,
-			(5000 - follower.seen.entries) * entry_bytes * 101 / 100);
+	assert_int_equal(follower.seen.lost_bytes / ENTRY_BYTES >= LINES - follower.seen.entries,
+			 1);
+	assert_in_range(follower.seen.lost_bytes, (LINES - follower.seen.entries) * ENTRY_BYTES,
+			(LINES - follower.seen.entries) * ENTRY_BYTES * 101 / 100);
 	assert_memory_equal(follower.seen.text[0].text + 7 * (follower.seen.entries - 1),
 			    "004999\n", 7);
 	seen_done(&follower.seen);
@@ -395,8 +442,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_model), TEST(test_rotation), TEST(test_split),  TEST(test_times),
-		TEST(test_torn),  TEST(test_absent),   TEST(test_follow), TEST(test_follow_late),
+		TEST(test_model),  TEST(test_rotation), TEST(test_split),
+		TEST(test_times),  TEST(test_torn),	TEST(test_full),
+		TEST(test_absent), TEST(test_follow),	TEST(test_follow_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
