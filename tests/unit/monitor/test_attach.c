@@ -71,6 +71,28 @@ static void type(int fd, const char *text)
 	assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
 }
 
+/* Type @text until @wanted is the answer. */
+static void ask_until(int fd, const char *text, const char *wanted)
+{
+	static char seen[1 << 16];
+	size_t len = 0;
+
+	seen[0] = '\0';
+	for (int tries = 0; tries < 400 && !strstr(seen, wanted); tries++) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+		type(fd, text);
+		while (poll(&wait, 1, 50) == 1 && len < sizeof(seen) - 1) {
+			ssize_t n = read(fd, seen + len, sizeof(seen) - 1 - len);
+
+			assert_true(n > 0);
+			len += (size_t)n;
+			seen[len] = '\0';
+		}
+	}
+	assert_non_null(strstr(seen, wanted));
+}
+
 /* A person at a terminal: @master is the hands and eyes, @how->raw_fd the terminal. */
 static int open_terminal(struct attached *a)
 {
@@ -106,7 +128,8 @@ static void test_terminal(void **state)
 	int master = open_terminal(&a);
 
 	f->spec.process.terminal = f->start.open_stdin = true;
-	start(f, "stty size; read x; stty size; read x; echo got $x; exit 5");
+	start(f,
+	      "stty size; while read x && [ -z \"$x\" ]; do stty size; done; echo got $x; exit 5");
 	assert_int_equal(tcgetattr(a.how.raw_fd, &before), 0);
 	a.client = f->client;
 	attach(&a);
@@ -118,9 +141,7 @@ static void test_terminal(void **state)
 	assert_int_equal(ioctl(a.how.raw_fd, TIOCSWINSZ, &size), 0);
 	/* The kernel tells only the foreground of a controlling terminal. */
 	assert_int_equal(kill(getpid(), SIGWINCH), 0);
-	usleep(100000);
-	type(master, "\r");
-	expect(master, "50 132");
+	ask_until(master, "\r", "50 132");
 	/* ^P alone is input, ^P^Q would detach. */
 	type(master, "\x10p\r");
 	expect(master, "got \x10p");
