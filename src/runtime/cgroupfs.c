@@ -21,21 +21,6 @@
 #define CGROUP_PLACE "/sys/fs/cgroup"
 #define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-/* The group in one hierarchy, as a detached mount. */
-static int open_own(const struct cgroup_dir *dir, bool writable, struct err *err)
-{
-	const struct mount_change change = {
-		.set = SAFE | (writable ? 0 : MOUNT_ATTR_RDONLY),
-	};
-	int fd = mount_clone(AT_FDCWD, dir->path, false, err);
-	int r = fd < 0 ? fd : mount_change(fd, "", &change, err);
-
-	if (r < 0)
-		fd_close(fd);
-
-	return r < 0 ? r : fd;
-}
-
 /* "cpu" beside "cpu,cpuacct". */
 static int link_names(int dir_fd, const char *name, struct err *err)
 {
@@ -53,7 +38,7 @@ static int link_names(int dir_fd, const char *name, struct err *err)
 	return 0;
 }
 
-static int add_hierarchy(const struct cgroup_dir *dir, int tmpfs_fd, bool writable, struct err *err)
+static int add_hierarchy(const struct cgroup_dir *dir, int tmpfs_fd, struct err *err)
 {
 	char mount_point[CGROUP_PATH_BYTES], *name;
 	auto_close int fd = -1;
@@ -64,37 +49,49 @@ static int add_hierarchy(const struct cgroup_dir *dir, int tmpfs_fd, bool writab
 	name = strrchr(mount_point, '/') + 1;
 	if (mkdirat(tmpfs_fd, name, 0755) < 0)
 		return err_sys(err, "make a directory for '%s'", name);
-	fd = open_own(dir, writable, err);
+	fd = mount_clone(AT_FDCWD, dir->path, false, err);
 	r = fd < 0 ? fd : mount_attach(fd, tmpfs_fd, name, err);
 
 	return r < 0 ? r : link_names(tmpfs_fd, name, err);
 }
 
-int rootfs_add_cgroups(const struct build *b, int root_fd, struct err *err)
+/* A tmpfs with the hierarchies in it, attached: older kernels attach nothing to what is detached.
+ */
+static int attach_hierarchies(const struct cgroup *cg, int place_fd, struct err *err)
 {
 	static const struct mount_opt opts[] = { { "mode", "0755" }, { "size", "64k" } };
-	static const struct mount_change read_only = { .set = MOUNT_ATTR_RDONLY };
+	auto_close int fd = mount_new("tmpfs", opts, ARRAY_SIZE(opts), 0, err);
+	int r = fd < 0 ? fd : mount_attach(fd, place_fd, "", err);
+
+	for (size_t i = 0; r == 0 && i < cg->dirs_len; i++)
+		r = add_hierarchy(&cg->dirs[i], fd, err);
+
+	return r < 0 ? r : take_fd(fd);
+}
+
+int rootfs_add_cgroups(const struct build *b, int root_fd, struct err *err)
+{
+	const struct mount_change change = {
+		.set = SAFE | (b->setup->spec->privileged ? 0U : MOUNT_ATTR_RDONLY),
+		.recursive = true,
+	};
 	const struct cgroup *cg = &b->rt->cgroup;
-	bool writable = b->setup->spec->privileged;
 	auto_close int place_fd = fd_open_in(root_fd, CGROUP_PLACE, O_PATH | O_DIRECTORY, 0, NULL);
 	auto_close int fd = -1;
-	int r;
+	int r = 0;
 
 	if (place_fd == -ENOENT)
 		return 0;
 	if (place_fd < 0)
 		return err_wrap(err, place_fd, "open " CGROUP_PLACE);
 	if (cg->dirs_len == 1 && cg->dirs[0].v2) {
-		fd = open_own(&cg->dirs[0], writable, err);
-		return fd < 0 ? fd : mount_attach(fd, place_fd, "", err);
+		fd = mount_clone(AT_FDCWD, cg->dirs[0].path, false, err);
+		r = fd < 0 ? fd : mount_attach(fd, place_fd, "", err);
+	} else {
+		fd = attach_hierarchies(cg, place_fd, err);
 	}
-	fd = mount_new("tmpfs", opts, ARRAY_SIZE(opts), SAFE, err);
-	if (fd < 0)
-		return fd;
-	/* Attached first: older kernels attach nothing to what is detached. */
-	r = mount_attach(fd, place_fd, "", err);
-	for (size_t i = 0; r == 0 && i < cg->dirs_len; i++)
-		r = add_hierarchy(&cg->dirs[i], fd, writable, err);
+	if (fd < 0 || r < 0)
+		return fd < 0 ? fd : r;
 
-	return r < 0 ? r : mount_change(fd, "", &read_only, err);
+	return mount_change(fd, "", &change, err);
 }

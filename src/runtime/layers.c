@@ -98,8 +98,7 @@ static int take_writable(struct build *b, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (setup->spec->ephemeral)
-		forget_volatile(setup->rw_fd);
+	forget_volatile(setup->rw_fd);
 	rt->rw_fd = mount_clone(setup->rw_fd, "", false, err);
 	if (rt->rw_fd < 0)
 		return rt->rw_fd;
