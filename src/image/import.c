@@ -44,7 +44,11 @@ int import_document(struct importer *im, const char *name, struct document *ret,
 static int note_loaded(struct importer *im, const struct strv *names, const char *id,
 		       struct err *err)
 {
-	int r = names->len > 0 ? strv_add_all(im->loaded, names) : strv_add(im->loaded, id);
+	struct import_result *result = im->result;
+	int r = names->len > 0 ? strv_add_all(&result->names, names) : strv_add(&result->names, id);
+
+	if (r == 0)
+		r = strv_add(&result->ids, id);
 
 	return r < 0 ? err_set(err, -r, "out of memory") : 0;
 }
@@ -302,13 +306,13 @@ static int import_file(struct importer *im, int fd, struct err *err)
 }
 
 int import_path(struct store *s, const struct import_request *request, struct progress *progress,
-		struct strv *ret_loaded, struct err *err)
+		struct import_result *ret, struct err *err)
 {
 	bool stdin_wanted = strcmp(request->path, "-") == 0;
 	auto_close int fd = stdin_wanted ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
 					 : open(request->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct importer im = {
-		.store = s, .request = request, .progress = progress, .loaded = ret_loaded
+		.store = s, .request = request, .progress = progress, .result = ret
 	};
 	struct stat st;
 	int r;

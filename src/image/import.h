@@ -29,12 +29,24 @@ static inline void import_request_done(struct import_request *request)
 }
 DEFINE_AUTO_DONE(import_request)
 
+/* What was imported: names, or the id where an image has none; and the ids, once each. */
+struct import_result {
+	struct strv names, ids;
+};
+
+static inline void import_result_done(struct import_result *result)
+{
+	strv_done(&result->names);
+	strv_done(&result->ids);
+}
+DEFINE_AUTO_DONE(import_result)
+
 /**
  * import_path() - Import whatever a path holds
  * @s:		store
  * @request:	what to import
  * @progress:	told of every step
- * @ret_loaded:	appended for each image: its names, or its id when it has none
+ * @ret:	appended to for each image, also when a later one fails
  * @err:	filled in on failure, may be NULL
  *
  * An image becomes visible once all of it is there and verified. After a failure the store
@@ -43,6 +55,6 @@ DEFINE_AUTO_DONE(import_request)
  * Return: 0 or a negative errno.
  */
 int import_path(struct store *s, const struct import_request *request, struct progress *progress,
-		struct strv *ret_loaded, struct err *err);
+		struct import_result *ret, struct err *err);
 
 #endif

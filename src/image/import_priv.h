@@ -16,7 +16,7 @@ struct importer {
 	struct store *store;
 	const struct import_request *request;
 	struct progress *progress;
-	struct strv *loaded;
+	struct import_result *result;
 	struct archive *archive;
 };
 

@@ -111,9 +111,15 @@ static int open_store(const struct options *options, struct store **ret, struct 
 	return store_open(options->root, options->run_root, STORE_WRITER, ret, err);
 }
 
-/* One line an image, as docker load prints it. */
-static void print_loaded(const struct strv *loaded)
+/* One line a name, as docker load prints it; with --quiet the ids alone, for scripts. */
+static void print_loaded(const struct options *options, const struct import_result *result)
 {
+	const struct strv *loaded = &result->names;
+
+	for (size_t i = 0; options->quiet && i < result->ids.len; i++)
+		printf("%s\n", result->ids.items[i]);
+	if (options->quiet)
+		return;
 	for (size_t i = 0; i < loaded->len; i++)
 		printf(strncmp(loaded->items[i], "sha256:", 7) == 0 ? "Loaded image ID: %s\n"
 								    : "Loaded image: %s\n",
@@ -128,7 +134,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 		{ 0 },
 	};
 	auto_done(import_request) request = { 0 };
-	auto_done(strv) loaded = { 0 };
+	auto_done(import_result) result = { 0 };
 	struct progress progress;
 	struct store *s;
 	int c, r;
@@ -153,9 +159,9 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	if (r < 0)
 		return r;
 	progress_init(&progress, options->quiet);
-	r = import_path(s, &request, &progress, &loaded, err);
+	r = import_path(s, &request, &progress, &result, err);
 	store_close(s);
-	print_loaded(&loaded);
+	print_loaded(options, &result);
 
 	return r;
 }
@@ -186,7 +192,7 @@ static int cmd_save(const struct options *options, int argc, char **argv, struct
 
 /* "busybox", "debian" or "debian:SUITE". */
 static int bootstrap(struct store *s, const char *what, struct bootstrap_debian *want,
-		     struct progress *progress, struct strv *loaded, struct err *err)
+		     struct progress *progress, struct import_result *result, struct err *err)
 {
 	char id[STORE_DIGEST_BYTES];
 	auto_free char *name = NULL;
@@ -204,7 +210,10 @@ static int bootstrap(struct store *s, const char *what, struct bootstrap_debian 
 		return usage(err, "only busybox and debian can be bootstrapped");
 	}
 
-	return r < 0 ? r : strv_add(loaded, name);
+	if (r == 0)
+		r = strv_add(&result->names, name);
+
+	return r < 0 ? r : strv_add(&result->ids, id);
 }
 
 static int cmd_bootstrap(const struct options *options, int argc, char **argv, struct err *err)
@@ -215,7 +224,7 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 		{ 0 },
 	};
 	struct bootstrap_debian want = { 0 };
-	auto_done(strv) loaded = { 0 };
+	auto_done(import_result) result = { 0 };
 	struct progress progress;
 	struct store *s;
 	int c, r;
@@ -238,9 +247,9 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 	if (r < 0)
 		return r;
 	progress_init(&progress, options->quiet);
-	r = bootstrap(s, argv[optind], &want, &progress, &loaded, err);
+	r = bootstrap(s, argv[optind], &want, &progress, &result, err);
 	store_close(s);
-	print_loaded(&loaded);
+	print_loaded(options, &result);
 
 	return r;
 }

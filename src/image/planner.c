@@ -149,8 +149,10 @@ static int new_inode(struct planner *p, struct tree_node *parent, struct slice n
 
 static int add_entry(struct planner *p, const struct tar_entry *entry, struct err *err)
 {
+	/* Linux has no other mode for symbolic links, whatever a member says. */
+	uint32_t mode = entry->type == TAR_SYMLINK ? 0777 : entry->mode & 07777;
 	const struct tree_attr attr = {
-		.mode = type_bits(entry->type) | (entry->mode & 07777),
+		.mode = type_bits(entry->type) | mode,
 		.uid = entry->uid,
 		.gid = entry->gid,
 		.mtime_s = entry->mtime_s,

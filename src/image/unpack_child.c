@@ -77,11 +77,12 @@ static int check_size(const struct child *c, struct err *err)
 		return err_setk(err, ERR_USAGE, EFBIG, "layer unpacks to more than %llu GiB",
 				UNPACK_MAX_TAR_BYTES / GIB);
 	if (out_bytes > UNPACK_FREE_BYTES && out_bytes / UNPACK_MAX_RATIO > c->blob_bytes)
-		return err_setk(err, ERR_USAGE, EFBIG,
-				"layer unpacks to more than %d times its size (%llu MiB from %llu "
-				"KiB): a decompression bomb",
-				UNPACK_MAX_RATIO, (unsigned long long)(out_bytes / MIB),
-				(unsigned long long)(c->blob_bytes / KIB));
+		return err_setk(
+			err, ERR_USAGE, EFBIG,
+			"expansion ratio above %d (%llu MiB from %llu KiB): a decompression "
+			"bomb",
+			UNPACK_MAX_RATIO, (unsigned long long)(out_bytes / MIB),
+			(unsigned long long)(c->blob_bytes / KIB));
 
 	return 0;
 }
