@@ -44,15 +44,20 @@ static int damage_streams(const int stdio_fds[3], bool exec, int fds[3], int own
 		{ "slow-reader-loses", STDOUT_FILENO, FAKE_DROP, true },
 	};
 	bool swapped = fake_has("streams-swapped");
+	auto_close int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (null_fd < 0)
+		return err_sys(err, "open /dev/null");
 	fds[0] = fake_has("stdin-lost") ? -1 : stdio_fds[0];
 	fds[1] = fake_has("stdout-lost") ? -1 : stdio_fds[swapped ? 2 : 1];
 	fds[2] = stdio_fds[swapped ? 1 : 2];
 	for (size_t i = 0; i < ARRAY_SIZE(pumps); i++) {
 		int s = pumps[i].stream;
 
-		if (!fake_has(pumps[i].name) || fds[s] < 0 || (pumps[i].exec_only && !exec))
+		if (!fake_has(pumps[i].name) || (pumps[i].exec_only && !exec))
 			continue;
+		if (fds[s] < 0)
+			fds[s] = null_fd;
 		owned[s] = fake_pump(fds[s], s == STDIN_FILENO, pumps[i].damage, err);
 		if (owned[s] < 0)
 			return owned[s];
@@ -205,7 +210,7 @@ static int fake_tool(struct sandbox *sb, const struct spec_tool *tool, const int
 	if (fake_has("tools-refused"))
 		return err_set(err, ENOTSUP, "refused");
 	if (fake_has("tools-elsewhere"))
-		fake_tool.path = (char *)(uintptr_t)"/root";
+		fake_tool.path = (char *)(uintptr_t) "/root";
 
 	return real->tool(sb, &fake_tool, stdio_fds, ret_proc, err);
 }

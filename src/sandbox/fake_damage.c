@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 #define FLIP_AT_BYTES MIB
@@ -109,35 +110,50 @@ static int leak_process(struct err *err)
 	return r;
 }
 
+/* A name that nothing has yet. */
+static const char *new_name(const char *prefix, char *buf, size_t buf_bytes)
+{
+	(void)snprintf(buf, buf_bytes, "%s-%lld", prefix, (long long)clock_now_ns());
+
+	return buf;
+}
+
 static int leak_cgroup(struct err *err)
 {
 	/* cgroup v1 and hybrid; then v2 alone */
-	if (mkdir("/sys/fs/cgroup/pids/hull-fake", 0755) == 0 ||
-	    mkdir("/sys/fs/cgroup/hull-fake", 0755) == 0 || errno == EEXIST)
-		return 0;
+	static const char *const places[] = { "/sys/fs/cgroup/pids/hull-fake",
+					      "/sys/fs/cgroup/hull-fake" };
+	char path[96];
 
-	return err_sys(err, "mkdir of a cgroup");
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (mkdir(new_name(places[i], path, sizeof(path)), 0755) == 0)
+			return 0;
+
+	return err_sys(err, "mkdir %s", path);
 }
 
 static int leak_mount(int dir_fd, struct err *err)
 {
-	char path[64];
+	char name[64], path[128];
 
-	if (mkdirat(dir_fd, "../fake-mount", 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "mkdir fake-mount");
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/../fake-mount", dir_fd);
+	(void)new_name("../fake-mount", name, sizeof(name));
+	if (mkdirat(dir_fd, name, 0700) < 0)
+		return err_sys(err, "mkdir %s", name);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
 	if (mount("fake", path, "tmpfs", 0, NULL) < 0)
-		return err_sys(err, "mount fake-mount");
+		return err_sys(err, "mount %s", name);
 
 	return 0;
 }
 
 static int leak_file(int dir_fd, struct err *err)
 {
-	int fd = openat(dir_fd, "../fake-file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	char name[64];
+	int fd = openat(dir_fd, new_name("../fake-file", name, sizeof(name)),
+			O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return err_sys(err, "open fake-file");
+		return err_sys(err, "open %s", name);
 	fd_close(fd);
 
 	return 0;

@@ -34,7 +34,7 @@ def copy_both_ways(box, name):
         same(tar.getnames(), ["file"], "names in the archive on stdout")
     box.hull("cp", "-", f"{name}:/opt/../tmp", stdin=out).ok()
     missing = box.hull("cp", f"{name}:/no/such/file", box.dir)
-    require(missing.status == 1 and b"/no/such/file" in missing.err, f"message: {missing.err!r}")
+    require(missing.status not in (0, 126, 127) and b"/no/such/file" in missing.err, f"message: {missing.err!r}")
 
 
 @case("copy-running")

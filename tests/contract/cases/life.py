@@ -43,7 +43,7 @@ def wait_many(box):
 @case("level-named")
 def level_named(box):
     found = box.hull.inspect(box.shared())
-    same(found["HostConfig"]["Isolation"], box.level, "level in inspect")
+    same(found["Isolation"]["Level"], box.level, "level in inspect")
     require(found["State"]["Running"] and found["State"]["Pid"] > 0, "no process stands for it")
 
 

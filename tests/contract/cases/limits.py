@@ -35,9 +35,9 @@ def process_limit(box):
 
 @case("cpu-limit")
 def cpu_limit(box):
-    """Four that spin, held to one processor: what they use in all is what one can give."""
+    """Eight that spin, held to one processor: what they use in all is what one can give."""
     spin = "(while [ ! -e /tmp/end ]; do :; done) & "
-    script = f"{spin * 4} sleep 2; touch /tmp/end; wait; times >/tmp/times; tail -n 1 /tmp/times"
+    script = f"{spin * 8} sleep 2; touch /tmp/end; wait; times >/tmp/times; tail -n 1 /tmp/times"
     started = time.monotonic()
     lines = box.sh(script, "--cpus", "1").splitlines()
     wall = time.monotonic() - started
@@ -108,4 +108,4 @@ def remove_paused(box):
     name = box.idle()
     box.hull.text("pause", name)
     box.hull.text("rm", "-f", name)
-    same(box.hull("inspect", name).status, 1, "status of inspect once it is removed")
+    require(box.hull("inspect", name).status != 0, "it can still be inspected")

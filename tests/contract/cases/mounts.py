@@ -153,7 +153,8 @@ def masked_paths(box):
     same(box.sh("cat /proc/keys /proc/timer_list 2>/dev/null | wc -c; "
                 "head -c 1 /proc/kcore | wc -c; ls /sys/firmware | wc -l"),
          "0\n0\n0", "bytes of masked files and names in a masked directory")
-    same(box.sh("echo 1 2>&1 >/proc/sys/kernel/sysrq | grep -c 'Read-only'"), "1", "/proc/sys is read-only")
+    same(box.sh("grep ' /proc/sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1"), "ro",
+         "first option of the mount of /proc/sys")
 
 
 @case("devices")
@@ -169,6 +170,10 @@ def devices(box):
 
 @case("system-settings")
 def system_settings(box):
-    same(box.sh("cat /proc/sys/net/ipv4/ip_unprivileged_port_start"), "0", "first port for all")
+    read = "cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start ip_default_ttl ping_group_range"
+    first_port, ttl, first, last = box.sh(read, "--sysctl", "net.ipv4.ip_default_ttl=77").split()
+    same((first_port, ttl, first), ("0", "77", "0"),
+         "first port for all, a setting that was asked for, first group that may ping")
+    require(int(last) >= 65535, f"last group that may ping is {last}")
     same(box.sh("ip -o link | wc -l; ip -o addr show lo | grep -c 127.0.0.1"), "1\n1",
          "network interfaces, and the address of lo")

@@ -107,9 +107,15 @@ def log_follow(box):
 
 @case("attach")
 def attach(box):
+    """Input goes in; its end does not end the workload's, who was started detached."""
     name = box.name()
-    script = "while read line; do echo got-$line; done; echo at-end; exit 6"
+    script = "while read line; do echo got-$line; test $line != leave || exit 6; done; echo at-end"
     box.hull(*box.args(["-d", "-i", "--name", name], ["sh", "-c", script])).ok()
-    result = box.hull("attach", name, stdin=b"one\ntwo\n")
-    require(result.out == b"got-one\ngot-two\nat-end\n", f"attach gave {result.out!r}")
-    same(result.status, 6, "status that attach ends with")
+    with box.hull.popen("attach", name) as first:
+        first.stdin.write(b"one\n")
+        first.stdin.flush()
+        same(first.stdout.readline(), b"got-one\n", "what the first client sees")
+        first.kill()
+    result = box.hull("attach", name, stdin=b"two\nleave\n")
+    same((result.out, result.status), (b"got-two\ngot-leave\n", 6), "what the second client sees")
+    same(box.logs(name), "got-one\ngot-two\ngot-leave\n", "log")
