@@ -267,7 +267,8 @@ int cgroup_make_v1(const struct cgroup *cg, struct err *err)
 
 		if (dir->v2)
 			continue;
-		if (mkdir(dir->path, 0755) < 0)
+		/* Where v2 has decided who owns the name, a left-over of it is ours. */
+		if (mkdir(dir->path, 0755) < 0 && (errno != EEXIST || !cgroup_v2(cg)))
 			return err_sys(err, "make cgroup '%s'", dir->path);
 		if (dir->controllers & CGROUP_CPUSET) {
 			r = copy_cpuset(dir, "cpuset.cpus", err);

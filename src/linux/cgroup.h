@@ -73,7 +73,7 @@ const struct cgroup_dir *cgroup_v2(const struct cgroup *cg);
  */
 int cgroup_make_v2(const struct cgroup *cg, int *ret_fd, struct err *err);
 
-/* Make the v1 directories. 0 or a negative errno; -EEXIST. */
+/* Make the v1 directories, after the v2 one. 0 or a negative errno; -EEXIST without v2. */
 int cgroup_make_v1(const struct cgroup *cg, struct err *err);
 
 /**

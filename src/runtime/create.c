@@ -168,6 +168,8 @@ static int send_mapped(struct build *b, bool in_v2, struct err *err)
 			       err);
 	if (r == 0)
 		r = cgroup_make_v1(&b->rt->cgroup, err);
+	if (r == -EEXIST)
+		b->rt->cgroup.dirs_len = 0;
 
 	return r < 0 ? r : sync_send(b->rt->gate_fd, &msg, NULL, 0, err);
 }
@@ -212,6 +214,22 @@ static int await_ready(struct build *b, struct runtime_child *ret_init, struct e
 					      &msg, err);
 }
 
+/* Make the group's first directory: who has it owns the name. */
+static int take_cgroup(struct runtime *rt, struct err *err)
+{
+	int r = cgroup_find(rt->cgroup_name, &rt->cgroup, err);
+
+	if (r == 0)
+		r = cgroup_make_v2(&rt->cgroup, &rt->cgroup_fd, err);
+	/* Then nothing of it is ours to remove. */
+	if (r < 0)
+		rt->cgroup.dirs_len = 0;
+	if (r == -EEXIST)
+		err_kind(err, ERR_CONFLICT);
+
+	return r;
+}
+
 static int build_outside(struct build *b, struct runtime_child *ret_init, struct err *err)
 {
 	struct runtime *rt = b->rt;
@@ -220,9 +238,7 @@ static int build_outside(struct build *b, struct runtime_child *ret_init, struct
 	int r = choose_namespaces(b, &visit, err);
 
 	if (r == 0)
-		r = cgroup_find(rt->cgroup_name, &rt->cgroup, err);
-	if (r == 0)
-		r = cgroup_make_v2(&rt->cgroup, &rt->cgroup_fd, err);
+		r = take_cgroup(rt, err);
 	if (r == 0)
 		r = clone_init(b, &visit, in_v2 ? rt->cgroup_fd : -1, err);
 	close_visit(&visit);

@@ -86,7 +86,7 @@ static int add_device(int dev_fd, const struct spec_device *device, const char *
 		if (mkdirat(dev_fd, part, 0755) < 0 && errno != EEXIST)
 			return err_sys(err, "make /dev/%s", part);
 	}
-	if (mknodat(dev_fd, name, (st.st_mode & S_IFMT) | 0666, st.st_rdev) < 0 && errno != EEXIST)
+	if (mknodat(dev_fd, name, st.st_mode, st.st_rdev) < 0 && errno != EEXIST)
 		return err_sys(err, "make /dev/%s", name);
 
 	return 0;

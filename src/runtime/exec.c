@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "linux/caps.h"
 #include "linux/features.h"
 #include "linux/ns.h"
@@ -89,6 +90,47 @@ static NORETURN void exec_main(const struct runtime *rt, struct process *p, bool
 	_exit(1);
 }
 
+/*
+ * A workload that may write its cgroups can have moved all processes below its group and enabled
+ * controllers there (systemd does): then the group takes no process, and we go where the first
+ * process is.
+ */
+static int open_init_cgroup(const struct runtime *rt, struct err *err)
+{
+	const struct cgroup_dir *v2 = cgroup_v2(&rt->cgroup);
+	char path[64], text[4096], place[CGROUP_PATH_BYTES + sizeof(text)];
+	struct slice rest, line;
+	auto_close int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)rt->init_pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : fd_read_all(fd, text, sizeof(text));
+	rest = (struct slice){ text, n > 0 ? (size_t)n : 0 };
+	while (slice_next(&rest, '\n', &line)) {
+		if (line.len < 3 || memcmp(line.at, "0::", 3) != 0)
+			continue;
+		(void)snprintf(place, sizeof(place), "%.*s%.*s", (int)v2->mount_len, v2->path,
+			       (int)line.len - 3, line.at + 3);
+		n = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return n < 0 ? err_sys(err, "open cgroup '%s'", place) : (int)n;
+	}
+
+	return err_set(err, ENOENT, "the cgroup of process %d is unknown", (int)rt->init_pid);
+}
+
+static pid_t fork_into_cgroup(const struct runtime *rt, int *ret_pidfd, struct err *err)
+{
+	auto_close int inner_fd = -1;
+	pid_t pid = ns_fork(0, rt->cgroup_fd, ret_pidfd, err);
+
+	if (pid != -EBUSY)
+		return pid;
+	inner_fd = open_init_cgroup(rt, err);
+
+	return inner_fd < 0 ? inner_fd : ns_fork(0, inner_fd, ret_pidfd, err);
+}
+
 /* fork() into the pid namespace and the v2 cgroup of the runtime. */
 static pid_t fork_in(const struct runtime *rt, bool in_v2, int *ret_pidfd, struct err *err)
 {
@@ -103,7 +145,7 @@ static pid_t fork_in(const struct runtime *rt, bool in_v2, int *ret_pidfd, struc
 		if (setns(rt->init_pidfd, CLONE_NEWPID) < 0)
 			return err_sys(err, "join the pid namespace");
 	}
-	pid = ns_fork(0, in_v2 ? rt->cgroup_fd : -1, ret_pidfd, err);
+	pid = in_v2 ? fork_into_cgroup(rt, ret_pidfd, err) : ns_fork(0, -1, ret_pidfd, err);
 	/* Children of ours that landed in the workload's namespace by mistake: never. */
 	if (pid != 0 && visit && setns(home_fd, CLONE_NEWPID) < 0)
 		abort();

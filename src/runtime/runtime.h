@@ -76,7 +76,10 @@ int runtime_kill_all(struct runtime *rt, struct err *err);
 /* Freeze (true) or thaw, and wait until it is so. 0 or a negative errno. */
 int runtime_pause(struct runtime *rt, bool frozen, struct err *err);
 
+/* Apply new limits; 0 in a field leaves it as it is. 0 or a negative errno. */
 int runtime_update(struct runtime *rt, const struct spec_resources *resources, struct err *err);
+
+/* Read resource use; what the host does not tell is -1. 0. */
 int runtime_stats(struct runtime *rt, struct spec_stats *ret, struct err *err);
 
 /* Kill what is left, remove the cgroup. Safe to repeat. 0 or a negative errno. */

@@ -159,6 +159,26 @@ static void host_namespaces(void **state)
 	assert_true(box_says(box, text));
 }
 
+/* A user namespace of its own cannot mount what belongs to the host's: it sees the host's. */
+static void host_namespaces_in_userns(void **state)
+{
+	struct box *box = *state;
+
+	box->spec.ns.net = strdup("host");
+	box->spec.ns.ipc = strdup("host");
+	box->spec.ns.pid = strdup("host");
+	expect_run(box,
+		   "test $$ -gt 1; echo $?; test -d /sys/class/net/lo && test -d /proc/1 && "
+		   "test -d /dev/shm && test -d /dev/mqueue; grep -c ' /sys sysfs ro' /proc/mounts",
+		   0);
+	assert_string_equal(box->output, "0\n1\n");
+	/* All of it ends with the first process, without a pid namespace too. */
+	strv_done(&box->spec.process.args);
+	assert_int_equal(box_create(box, "sleep 60 & sleep 60"), 0);
+	assert_int_equal(box_start(box), 0);
+	assert_int_equal(box_end(box), 128 + SIGKILL);
+}
+
 static void joined_namespace(void **state)
 {
 	struct box *box = *state;
@@ -259,6 +279,27 @@ static void exec_beside(void **state)
 		assert_int_equal(box_exec(box, "true", NULL), 0);
 	assert_int_equal(runtime_kill_all(box->rt, NULL), 0);
 	assert_int_equal(box_wait(box), 128 + SIGKILL);
+}
+
+/* A workload that manages cgroups below its own, as systemd does. */
+static void exec_beside_nested_cgroups(void **state)
+{
+	struct box *box = *state;
+
+	box->spec.uid_count = 0;
+	box->spec.privileged = true;
+	box->spec.process.privileged = true;
+	assert_int_equal(box_create(box, "d=/sys/fs/cgroup; test -d $d/unified && d=$d/unified; "
+					 "mkdir $d/inner && echo 1 > $d/inner/cgroup.procs && "
+					 "for c in $(cat $d/cgroup.controllers); do "
+					 "echo +$c > $d/cgroup.subtree_control; done; "
+					 "echo ready; exec sleep 60"),
+			 0);
+	assert_int_equal(box_start(box), 0);
+	assert_int_equal(read(box->out_fd, box->output, 6), 6);
+	assert_memory_equal(box->output, "ready\n", 6);
+	assert_int_equal(box_exec(box, "true", NULL), 0);
+	assert_int_equal(box_end(box), 128 + SIGKILL);
 }
 
 static void exec_after_end(void **state)
@@ -588,6 +629,25 @@ static void cleanup_by_id(void **state)
 	assert_int_equal(box_wait(box), 128 + SIGKILL);
 }
 
+/* A second one of the same id is refused and does the first no harm. */
+static void same_id(void **state)
+{
+	struct box *box = *state;
+	struct box other;
+	char *own;
+
+	box_init(&other);
+	assert_int_equal(box_create(box, "sleep 60"), 0);
+	assert_int_equal(box_start(box), 0);
+	own = other.spec.id;
+	other.spec.id = box->id;
+	assert_true(box_create(&other, "true") < 0);
+	other.spec.id = own;
+	assert_int_equal(box_exec(box, "true", NULL), 0);
+	box_done(&other);
+	assert_int_equal(box_end(box), 128 + SIGKILL);
+}
+
 static void dies_with_its_owner(void **state)
 {
 	struct box *box = *state;
@@ -668,12 +728,14 @@ int main(void)
 		CASE(host_user_namespace),
 		CASE(own_namespaces),
 		CASE(host_namespaces),
+		CASE(host_namespaces_in_userns),
 		CASE(joined_namespace),
 		CASE(users_and_groups),
 		CASE(unknown_user),
 		CASE(working_directory),
 		CASE(commands_that_fail),
 		CASE(exec_beside),
+		CASE(exec_beside_nested_cgroups),
 		CASE(exec_after_end),
 		CASE(terminal),
 		CASE(paused),
@@ -691,6 +753,7 @@ int main(void)
 		CASE(tool_in_paused_root),
 		CASE(service),
 		CASE(cleanup_by_id),
+		CASE(same_id),
 		CASE(dies_with_its_owner),
 		CASE(many_layers),
 	};
