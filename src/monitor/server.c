@@ -2,6 +2,8 @@
  *
  * server.c - connections of clients, and the end of what they wait for
  */
+#include "monitor/server.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 
 #include "base/log.h"
 #include "monitor/request.h"
-#include "monitor/server.h"
 #include "monitor/state.h"
 
 #define ACCEPT_AGAIN_NS (100 * NS_PER_MS)
