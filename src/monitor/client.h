@@ -60,7 +60,7 @@ const struct monitor_level *monitor_level_find(const char *name);
  * @level:	name of a level
  * @err:	what is missing, with a hint
  *
- * Runs "hull-monitor --probe LEVEL".
+ * Asks a hull-monitor that is started for it, since only that program has the levels in it.
  *
  * Return: 0, -ENOTSUP, or another negative errno.
  */
@@ -193,9 +193,11 @@ struct monitor_end {
  * @ret:	how it ended
  * @err:	filled in on failure; with @attach->begin also as for monitor_begin()
  *
- * Restores the local terminal on every way out. Blocks without a limit.
+ * Restores the local terminal on every way out. Blocks without a limit. When the local terminal
+ * goes away this counts as detaching.
  *
- * Return: 0, or a negative errno; -EPIPE when the monitor was lost.
+ * Return: 0, or a negative errno; -EPIPE when the monitor was lost, or nobody reads @stdout_fd
+ *	   or @stderr_fd any more (SIGPIPE has struck already, unless it is ignored).
  */
 int monitor_attach(struct monitor_client *c, const struct monitor_attach *attach,
 		   struct monitor_end *ret, struct err *err);
@@ -294,7 +296,10 @@ struct monitor_log_query {
 	int64_t since_wall_ns, until_wall_ns;
 };
 
-/* One entry: @stream is 1 or 2; @partial says that the line goes on in the next entry. */
+/*
+ * One entry: @stream is 1 or 2; @text is what the workload wrote, its newline included; @partial
+ * says that the line goes on in the next entry of the same stream.
+ */
 struct monitor_log_entry {
 	int stream;
 	int64_t wall_ns;
