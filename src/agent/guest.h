@@ -21,6 +21,12 @@ enum guest_phase {
 /* Mount what a kernel leaves to its first process: /proc, /sys, /dev, cgroups. */
 int guest_mount_basics(struct err *err);
 
+/*
+ * A kernel without any memory left throws out programs and reads them again, for minutes, before
+ * it kills one: have it kill as soon as what was in use a second ago does not fit any more.
+ */
+void guest_tune_memory(void);
+
 /**
  * guest_load_modules() - Load the modules of one phase
  * @phase:	which
@@ -48,8 +54,5 @@ int guest_set_clock(int64_t wall_ns, struct err *err);
 
 /* Take the loopback interface up. 0 or a negative errno. */
 int guest_loopback_up(struct err *err);
-
-/* Bytes of memory this machine has, or 0. */
-int64_t guest_memory_bytes(void);
 
 #endif

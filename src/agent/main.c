@@ -70,6 +70,7 @@ static int serve(struct agent *a, struct err *err)
 		r = loop_init(&a->loop, err);
 	if (r < 0)
 		return r;
+	guest_tune_memory();
 	fd = guest_open_port(AGENTPROTO_PORT, err);
 	if (fd < 0)
 		return fd;

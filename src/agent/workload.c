@@ -316,17 +316,9 @@ static int update(struct workload *w, const struct agentproto_msg *msg, struct e
 static int stats(struct workload *w, char **ret_body, struct err *err)
 {
 	struct spec_stats stats;
-	int64_t machine_bytes = guest_memory_bytes();
 	int r = runtime_stats(w->rt, &stats, err);
 
-	if (r < 0)
-		return r;
-	/* Whatever the group's limit says, there is no more than the machine has. */
-	if (stats.memory_limit_bytes <= 0 || stats.memory_limit_bytes > machine_bytes)
-		stats.memory_limit_bytes = machine_bytes;
-	stats.cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return spec_stats_encode(&stats, ret_body, err);
+	return r < 0 ? r : spec_stats_encode(&stats, ret_body, err);
 }
 
 static int keep_init_file(struct workload *w, const struct agentproto_msg *msg, struct err *err)

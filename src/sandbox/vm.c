@@ -38,6 +38,7 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 			resources->memory_bytes ? resources->memory_bytes : MEMORY_DEFAULT_BYTES,
 		.cpus = MAX((resources->cpus_milli + 999) / 1000, 1),
 	};
+	sb->memory_limit_bytes = sb->memory_bytes;
 	sb->death_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = sb->death_fd < 0 ? err_sys(err, "make an eventfd") : loop_init(&sb->loop, err);
 	if (r == 0)
@@ -204,6 +205,8 @@ static int vm_update(struct sandbox *sb, const struct spec_resources *resources,
 			    &(struct agentproto_msg){ .type = AGENTPROTO_UPDATE,
 						      .body = slice_of(text) },
 			    VM_CALL_LIMIT_NS, NULL, err);
+	if (r == 0 && resources->memory_bytes > 0)
+		sb->memory_limit_bytes = resources->memory_bytes;
 	if (r == 0 && (limits.cpu_shares || limits.cpus))
 		r = cgroup_set_limits(&sb->cgroup, &limits, err);
 
@@ -220,10 +223,13 @@ static int vm_stats(struct sandbox *sb, struct spec_stats *ret_stats, struct err
 		r = err_set(err, EPROTO, "the machine sent no numbers");
 	if (r == 0)
 		r = spec_stats_decode(text, strlen(text), ret_stats, err);
-	if (r == 0)
-		ret_stats->oom_kills = MAX(ret_stats->oom_kills, sb->oom_kills);
+	if (r < 0)
+		return r;
+	ret_stats->oom_kills = MAX(ret_stats->oom_kills, sb->oom_kills);
+	ret_stats->memory_limit_bytes = sb->memory_limit_bytes;
+	ret_stats->cpus = sb->cpus;
 
-	return r;
+	return 0;
 }
 
 static int vm_pause(struct sandbox *sb, int frozen, struct err *err)

@@ -133,6 +133,7 @@ struct vm_reply {
  * @ending:	its end has been asked for
  * @death_fd:	eventfd, for sandbox_ops.death_fd
  * @memory_bytes: size of the machine
+ * @memory_limit_bytes: what the workload may use, at most @memory_bytes
  * @cpus:	its processors
  * @oom_kills:	as last told by the agent
  */
@@ -155,7 +156,7 @@ struct sandbox {
 	bool cancelled, paused, dead, ending;
 	int death_fd; /* eventfd */
 	struct err death;
-	int64_t memory_bytes, cpus;
+	int64_t memory_bytes, memory_limit_bytes, cpus;
 	int64_t oom_kills;
 };
 
