@@ -9,8 +9,9 @@
 #include "base/parse.h"
 
 static const char *const NAMES[FEATURE_COUNT] = {
-	[FEATURE_OVERLAY_FD] = "overlay-fd",   [FEATURE_CLONE_CGROUP] = "clone-cgroup",
-	[FEATURE_CGROUP_KILL] = "cgroup-kill", [FEATURE_DETACHED_COPY] = "detached-copy",
+	[FEATURE_OVERLAY_FD] = "overlay-fd",
+	[FEATURE_CLONE_CGROUP] = "clone-cgroup",
+	[FEATURE_CGROUP_KILL] = "cgroup-kill",
 	[FEATURE_EROFS_FILE] = "erofs-file",
 };
 

@@ -12,10 +12,9 @@
 
 enum feature {
 	FEATURE_OVERLAY_FD, /* "overlay-fd": overlay layers by descriptor (6.13; detached: 6.15) */
-	FEATURE_CLONE_CGROUP,  /* "clone-cgroup": clone3() into a cgroup (v2) */
-	FEATURE_CGROUP_KILL,   /* "cgroup-kill": cgroup.kill (5.14, v2) */
-	FEATURE_DETACHED_COPY, /* "detached-copy": copies of detached mounts (6.15) */
-	FEATURE_EROFS_FILE,    /* "erofs-file": EROFS on a file without a loop device (6.12) */
+	FEATURE_CLONE_CGROUP, /* "clone-cgroup": clone3() into a cgroup (v2) */
+	FEATURE_CGROUP_KILL,  /* "cgroup-kill": cgroup.kill (5.14, v2) */
+	FEATURE_EROFS_FILE,   /* "erofs-file": EROFS on a file without a loop device (6.12) */
 	FEATURE_COUNT
 };
 

@@ -40,7 +40,7 @@ struct runtime {
 	bool own_pid;	/* process 1 of a pid namespace of its own */
 	int gate_fd;	/* until started */
 	int devpts_fd;	/* root of its devpts */
-	int *layer_fds; /* owned mounts, idmapped */
+	int *layer_fds; /* the caller's mounts, by numbers of our own */
 	size_t layers_len;
 	int rw_fd; /* mount of the directory with upper and work, idmapped */
 	bool paused;

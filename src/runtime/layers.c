@@ -14,27 +14,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "linux/features.h"
 #include "linux/mounts.h"
 #include "linux/overlay.h"
 #include "runtime/build.h"
-
-/*
- * A private copy of a detached layer. Before Linux 6.15 there is none to be had: the caller's
- * mount itself is taken then, under another number.
- */
-static int own_layer(int layer_fd, struct err *err)
-{
-	int fd = -EINVAL;
-
-	if (feature_wanted(FEATURE_DETACHED_COPY))
-		fd = mount_clone(layer_fd, "", false, err);
-	if (fd != -EINVAL)
-		return fd;
-	fd = fcntl(layer_fd, F_DUPFD_CLOEXEC, 3);
-
-	return fd < 0 ? err_sys(err, "take a layer") : fd;
-}
 
 static int map_owners(const struct build *b, int mount_fd, bool recursive, struct err *err)
 {
@@ -50,14 +32,16 @@ static int take_layers(struct build *b, struct err *err)
 	if (!rt->layer_fds)
 		return err_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < setup->layers_len; i++) {
-		int fd = own_layer(setup->layer_fds[i], err);
+		/* Another number for the caller's mount: copies cost a grace period each to close.
+		 */
+		int fd = fcntl(setup->layer_fds[i], F_DUPFD_CLOEXEC, 3);
 		int r;
 
 		if (fd < 0)
-			return err_wrap(err, fd, "layer %zu", i);
+			return err_sys(err, "take layer %zu", i);
 		rt->layer_fds[rt->layers_len++] = fd;
 		r = map_owners(b, fd, false, err);
-		/* Mapped already: the same layer of an earlier start, on an old kernel. */
+		/* -EPERM: an earlier start has mapped it, to the same ids. */
 		if (r < 0 && r != -EPERM)
 			return err_wrap(err, r, "layer %zu", i);
 	}

@@ -21,7 +21,8 @@ struct runtime;
 /**
  * struct runtime_setup - what runtime_create() works with; all of it is borrowed
  * @spec:	what to build
- * @layer_fds:	detached mounts of the layers, lowest first; NULL entries are not allowed
+ * @layer_fds:	detached mounts of the layers, lowest first, for this sandbox alone: with a user
+ *		namespace their owners are mapped to its ids for good
  * @layers_len:	their number, at least 1
  * @rw_fd:	directory on a writable filesystem; "upper" and "work" are made in it
  * @stdio_fds:	ends the first process reads and writes, -1: /dev/null; unused with a terminal

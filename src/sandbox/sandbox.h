@@ -33,7 +33,7 @@ struct spec_tool;
  * @spec:	what to build
  * @dir_fd:	private run directory of this sandbox, mode 0700
  * @layer_fds:	read-only layers, lowest first: detached EROFS mounts where the level wants
- *		MONITOR_LAYER_MOUNTS, else the layer files opened O_RDONLY
+ *		MONITOR_LAYER_MOUNTS, for this sandbox alone, else the layer files opened O_RDONLY
  * @layers_len:	their number
  * @rw_fd:	directory for the writable layer, owned by root, kept from start to start
  * @stdio_fds:	the ends that the first process reads and writes; -1 gives /dev/null; unused

@@ -164,8 +164,9 @@ int box_create(struct box *box, const char *script)
 	if (box->spec.process.args.len == 0)
 		for (size_t i = 0; i < ARRAY_SIZE(argv); i++)
 			assert_int_equal(strv_add(&box->spec.process.args, argv[i]), 0);
-	fd_close(box->layer_fd);
-	box->layer_fd = mount_clone(AT_FDCWD, box_path(box, "root"), false, NULL);
+	/* Kept from run to run, as a monitor does that restarts its workload. */
+	if (box->layer_fd < 0)
+		box->layer_fd = mount_clone(AT_FDCWD, box_path(box, "root"), false, NULL);
 	assert_true(box->layer_fd >= 0);
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
 	setup.layer_fds = &box->layer_fd;

@@ -336,6 +336,8 @@ static void devices(void **state)
 	struct box *box = *state;
 
 	expect_probes(box, IN_USERNS, ARRAY_SIZE(IN_USERNS));
+	/* The layer's owners have been mapped for good. */
+	box->layer_fd = fd_close(box->layer_fd);
 	box->spec.uid_count = 0;
 	expect_probes(box, ON_HOST, ARRAY_SIZE(ON_HOST));
 }
