@@ -23,7 +23,25 @@ static int map_owners(const struct build *b, int mount_fd, bool recursive, struc
 	return b->userns_fd < 0 ? 0 : mount_idmap(mount_fd, b->userns_fd, recursive, err);
 }
 
-static int take_layers(struct build *b, struct err *err)
+static int map_layers(const struct build *b, struct err *err)
+{
+	const struct runtime_setup *setup = b->setup;
+
+	for (size_t i = 0; i < setup->layers_len; i++) {
+		/* In place: a copy would cost a grace period to close, and old kernels make none.
+		 */
+		int r = map_owners(b, setup->layer_fds[i], false, err);
+
+		/* -EPERM: an earlier start has mapped it, to the same ids. */
+		if (r < 0 && r != -EPERM)
+			return err_wrap(err, r, "layer %zu", i);
+	}
+
+	return 0;
+}
+
+/* For those who will ask what the workload has changed. */
+static int keep_layers(const struct build *b, struct err *err)
 {
 	const struct runtime_setup *setup = b->setup;
 	struct runtime *rt = b->rt;
@@ -32,18 +50,11 @@ static int take_layers(struct build *b, struct err *err)
 	if (!rt->layer_fds)
 		return err_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < setup->layers_len; i++) {
-		/* Another number for the caller's mount: copies cost a grace period each to close.
-		 */
 		int fd = fcntl(setup->layer_fds[i], F_DUPFD_CLOEXEC, 3);
-		int r;
 
 		if (fd < 0)
-			return err_sys(err, "take layer %zu", i);
+			return err_sys(err, "keep layer %zu", i);
 		rt->layer_fds[rt->layers_len++] = fd;
-		r = map_owners(b, fd, false, err);
-		/* -EPERM: an earlier start has mapped it, to the same ids. */
-		if (r < 0 && r != -EPERM)
-			return err_wrap(err, r, "layer %zu", i);
 	}
 
 	return 0;
@@ -103,8 +114,8 @@ static int take_writable(struct build *b, struct err *err)
 static int as_mapped_root(struct build *b, struct err *err)
 {
 	const struct overlay overlay = {
-		.layer_fds = b->rt->layer_fds,
-		.layers_len = b->rt->layers_len,
+		.layer_fds = b->setup->layer_fds,
+		.layers_len = b->setup->layers_len,
 		.rw_fd = b->rt->rw_fd,
 		.ephemeral = b->setup->spec->ephemeral,
 	};
@@ -138,9 +149,12 @@ int build_layers(struct build *b, struct err *err)
 	int r = take_writable(b, err);
 
 	if (r == 0)
-		r = take_layers(b, err);
+		r = map_layers(b, err);
 	if (r == 0)
 		r = as_mapped_root(b, err);
+	/* Now: making the overlay may have put equal mounts in their places. */
+	if (r == 0)
+		r = keep_layers(b, err);
 
 	return r;
 }
