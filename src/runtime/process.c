@@ -96,7 +96,7 @@ static int enter_cwd(const struct process *p, int root_fd, struct err *err)
 	char where[PATH_MAX];
 
 	/* Opened in the root without magic links: /proc/self/fd/N leads nowhere. */
-	fd = root_open_place(root_fd, cwd, true, err);
+	fd = root_open_place(root_fd, cwd, ROOT_PLACE_DIR, err);
 	if (fd < 0) {
 		err_kind(err, ERR_USAGE);
 		return err_wrap(err, fd, "working directory '%s'", cwd);

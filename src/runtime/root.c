@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -79,8 +80,30 @@ char *root_resolve(int root_fd, const char *path)
 	return rest.failed ? NULL : strbuf_take(&done);
 }
 
+/* Make @name, which is never followed where it is a symlink. That it exists is no failure. */
+static int make_place(int parent_fd, const char *name, enum root_place place)
+{
+	const int flags = O_NOFOLLOW | O_CLOEXEC;
+	auto_close int fd = -1;
+
+	if (place == ROOT_PLACE_MOUNT_FILE) {
+		fd = openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | flags, 0644);
+		if (fd < 0)
+			return errno == EEXIST ? 0 : -errno;
+	} else {
+		if (mkdirat(parent_fd, name, 0755) < 0)
+			return errno == EEXIST ? 0 : -errno;
+		fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | flags);
+	}
+	/* Where the filesystem has no such attributes it is listed as a change, no more. */
+	if (fd >= 0 && place != ROOT_PLACE_DIR)
+		(void)fsetxattr(fd, ROOT_PLACE_MARK, "", 0, 0);
+
+	return 0;
+}
+
 /* Make the last component of @path, whose parent exists. */
-static int make_last(int root_fd, char *path, bool dir, struct err *err)
+static int make_last(int root_fd, char *path, enum root_place place, struct err *err)
 {
 	char *slash = strrchr(path, '/');
 	auto_close int parent_fd = -1;
@@ -91,17 +114,14 @@ static int make_last(int root_fd, char *path, bool dir, struct err *err)
 	*slash = '/';
 	if (parent_fd < 0)
 		return parent_fd;
-	/* By parent and name: neither mkdirat() nor mknodat() follows a link at the end. */
-	r = dir ? mkdirat(parent_fd, slash + 1, 0755)
-		: mknodat(parent_fd, slash + 1, S_IFREG | 0644, 0);
-	if (r < 0 && errno != EEXIST)
-		return err_sys(err, "make '%s' in the root", path);
+	r = make_place(parent_fd, slash + 1, place);
 
-	return 0;
+	return r < 0 ? err_wrap(err, r, "make '%s' in the root", path) : 0;
 }
 
-static int make_all(int root_fd, const char *path, bool dir, struct err *err)
+static int make_all(int root_fd, const char *path, enum root_place place, struct err *err)
 {
+	enum root_place above = place == ROOT_PLACE_DIR ? place : ROOT_PLACE_MOUNT_DIR;
 	char part[PATH_MAX];
 	size_t len = strlen(path);
 
@@ -124,7 +144,7 @@ static int make_all(int root_fd, const char *path, bool dir, struct err *err)
 			continue;
 		if (fd != -ENOENT)
 			return err_wrap(err, fd, "open '%s' in the root", part);
-		r = make_last(root_fd, part, dir || i < len, err);
+		r = make_last(root_fd, part, i < len ? above : place, err);
 		if (r < 0)
 			return r;
 	}
@@ -132,8 +152,9 @@ static int make_all(int root_fd, const char *path, bool dir, struct err *err)
 	return 0;
 }
 
-int root_open_place(int root_fd, const char *path, bool dir, struct err *err)
+int root_open_place(int root_fd, const char *path, enum root_place place, struct err *err)
 {
+	bool dir = place != ROOT_PLACE_MOUNT_FILE;
 	int flags = O_PATH | (dir ? O_DIRECTORY : 0);
 	auto_close int fd = fd_open_in(root_fd, path, flags, 0, err);
 	struct stat st;
@@ -148,7 +169,7 @@ int root_open_place(int root_fd, const char *path, bool dir, struct err *err)
 					path);
 		if (!real)
 			return err_set(err, ENAMETOOLONG, "'%s' in the root leads too far", path);
-		r = make_all(root_fd, real, dir, err);
+		r = make_all(root_fd, real, place, err);
 		if (r < 0)
 			return r;
 		fd = fd_open_in(root_fd, real, flags, 0, err);
@@ -165,10 +186,10 @@ int root_open_place(int root_fd, const char *path, bool dir, struct err *err)
 
 int root_open_plain_dir(int root_fd, const char *name, struct err *err)
 {
-	int fd;
+	int fd, r = make_place(root_fd, name, ROOT_PLACE_MOUNT_DIR);
 
-	if (mkdirat(root_fd, name, 0755) < 0 && errno != EEXIST)
-		return err_sys(err, "make '/%s' in the root", name);
+	if (r < 0)
+		return err_wrap(err, r, "make '/%s' in the root", name);
 	fd = openat(root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;

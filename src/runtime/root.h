@@ -10,20 +10,33 @@
 
 #include "base/err.h"
 
+/* What a place is for; those that are made to be mounted on are marked. */
+enum root_place {
+	ROOT_PLACE_DIR, /* a directory of the workload's own */
+	ROOT_PLACE_MOUNT_DIR,
+	ROOT_PLACE_MOUNT_FILE, /* a file that is no directory */
+};
+
+/*
+ * The mark, an extended attribute: the file is nothing that the workload has made, so it is no
+ * change, and its content is never seen. A workload that sets it only hides its own changes.
+ */
+#define ROOT_PLACE_MARK "user.hull.place"
+
 /**
- * root_open_place() - Open, or make, something to mount on
+ * root_open_place() - Open, or make, a directory or something to mount on
  * @root_fd:	the root
  * @path:	absolute path in it; symlinks are followed, inside, also those that lead nowhere
- * @dir:	a directory, else a file that is no directory
+ * @place:	what it shall be
  * @err:	filled in on failure, may be NULL
  *
  * What is missing is made: directories 0755, an empty file 0644. Nothing that exists changes.
  *
  * Return: an O_PATH descriptor the caller owns, or a negative errno; -ENOTDIR, -EISDIR.
  */
-int root_open_place(int root_fd, const char *path, bool dir, struct err *err);
+int root_open_place(int root_fd, const char *path, enum root_place place, struct err *err);
 
-/* Like root_open_place() for a directory directly below the root that must not be a symlink. */
+/* As ROOT_PLACE_MOUNT_DIR, for a directory directly below the root that must not be a symlink. */
 int root_open_plain_dir(int root_fd, const char *name, struct err *err);
 
 /**

@@ -113,7 +113,9 @@ static int attach_at(int root_fd, int mount_fd, const char *path, struct err *er
 
 	if (fstat(mount_fd, &st) < 0)
 		return err_sys(err, "examine what is to be mounted on '%s'", path);
-	place_fd = root_open_place(root_fd, path, S_ISDIR(st.st_mode), err);
+	place_fd = root_open_place(
+		root_fd, path, S_ISDIR(st.st_mode) ? ROOT_PLACE_MOUNT_DIR : ROOT_PLACE_MOUNT_FILE,
+		err);
 	if (place_fd < 0)
 		return err_wrap(err, place_fd, "mount on '%s'", path);
 	if (fstatfs(place_fd, &fs) < 0)

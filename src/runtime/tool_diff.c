@@ -13,6 +13,8 @@
  *     inside and is told by these;
  *   - an opaque directory hides all of the layers' directory: D for each name that it lacks.
  *
+ * What was made only to mount something on is none of the workload's changes.
+ *
  * Directories that contain a change are listed as C before it, as Docker does. Names come in the
  * order of a walk that sorts each directory.
  *
@@ -27,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "runtime/root.h"
 #include "runtime/tool_jobs.h"
 #include "runtime/tool_walk.h"
 
@@ -123,6 +126,18 @@ static bool is_whiteout(int dir_fd, const char *name, const struct stat *st)
 	return fd >= 0 && fgetxattr(fd, "trusted.overlay.whiteout", NULL, 0) >= 0;
 }
 
+/* Was it only made to mount something on? See root.h. */
+static bool is_mount_place(int dir_fd, const char *name, const struct stat *st)
+{
+	auto_close int fd = -1;
+
+	if (!S_ISDIR(st->st_mode) && !(S_ISREG(st->st_mode) && st->st_size == 0))
+		return false;
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0 && fgetxattr(fd, ROOT_PLACE_MARK, NULL, 0) >= 0;
+}
+
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
@@ -171,10 +186,10 @@ static int compare(struct diff *d, const char *name, struct err *err)
 
 	if (!exists || is_whiteout(d->walk.dir_fd, name, &now))
 		return existed ? tell(d, 'D', path, err) : 0;
-	if (!existed)
-		r = tell(d, 'A', path, err);
-	else if (is_changed(&now, &was))
+	if (existed && is_changed(&now, &was))
 		r = tell(d, 'C', path, err);
+	else if (!existed && !is_mount_place(d->walk.dir_fd, name, &now))
+		r = tell(d, 'A', path, err);
 	if (r == 0 && S_ISDIR(now.st_mode))
 		r = enter(d, name, existed && S_ISDIR(was.st_mode), err);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "runtime/root.h"
 #include "runtime/tool_jobs.h"
 
 #define CAPABILITY "security.capability"
@@ -33,7 +34,8 @@ static bool may_travel(struct slice name)
 		if (slice_eq(name, exact[i]))
 			return true;
 
-	return has_prefix(name, "user.") && !has_prefix(name, "user.overlay.");
+	return has_prefix(name, "user.") && !has_prefix(name, "user.overlay.") &&
+	       !slice_eq(name, ROOT_PLACE_MARK);
 }
 
 void tool_xattrs_done(struct tool_xattrs *xattrs)

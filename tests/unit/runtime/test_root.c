@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -58,7 +59,8 @@ static bool exists(const struct place *p, const char *name)
 
 static int open_place(const struct place *p, const char *path, bool dir)
 {
-	int fd = root_open_place(p->root_fd, path, dir, NULL);
+	int fd = root_open_place(p->root_fd, path,
+				 dir ? ROOT_PLACE_MOUNT_DIR : ROOT_PLACE_MOUNT_FILE, NULL);
 
 	if (fd >= 0) {
 		struct stat st;
@@ -90,6 +92,33 @@ static void test_makes(void **state)
 	assert_int_equal(open_place(&p, "/a/x/file/below", false), -ENOTDIR);
 	assert_int_equal(open_place(&p, "relative", true), -EINVAL);
 	assert_int_equal(open_place(&p, "/", true), 0);
+	place_close(&p);
+}
+
+static bool is_marked(const struct place *p, const char *path)
+{
+	auto_close int fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+
+	return fgetxattr(fd, ROOT_PLACE_MARK, NULL, 0) >= 0;
+}
+
+/* What is made to mount on is told from what was there, and from directories to work in. */
+static void test_marks(void **state)
+{
+	struct place p = place_open();
+
+	(void)state;
+	fd_close(make_dir(p.root_fd, "etc"));
+	tree_file(p.root_fd, "etc/there", "");
+	assert_int_equal(open_place(&p, "/etc/there", false), 0);
+	assert_int_equal(open_place(&p, "/etc/hosts", false), 0);
+	assert_int_equal(open_place(&p, "/mnt/x", true), 0);
+	fd_close(root_open_place(p.root_fd, "/work/dir", ROOT_PLACE_DIR, NULL));
+	assert_true(is_marked(&p, "etc/hosts") && is_marked(&p, "mnt") && is_marked(&p, "mnt/x"));
+	assert_false(is_marked(&p, "etc") || is_marked(&p, "etc/there"));
+	assert_false(is_marked(&p, "work") || is_marked(&p, "work/dir"));
 	place_close(&p);
 }
 
@@ -219,8 +248,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_makes),	  cmocka_unit_test(test_dangling),
-		cmocka_unit_test(test_outside),	  cmocka_unit_test(test_plain_dir),
-		cmocka_unit_test(test_read_file), cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_marks),	  cmocka_unit_test(test_outside),
+		cmocka_unit_test(test_plain_dir), cmocka_unit_test(test_read_file),
+		cmocka_unit_test(test_resolve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

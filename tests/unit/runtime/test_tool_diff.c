@@ -13,12 +13,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/strbuf.h"
 #include "check.h"
+#include "runtime/root.h"
 #include "runtime/tool.h"
 #include "tree.h"
 
@@ -256,9 +258,46 @@ static void test_model(void **state)
 	tree_remove(top);
 }
 
+static void mark(int dir_fd, const char *path)
+{
+	auto_close int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fsetxattr(fd, ROOT_PLACE_MARK, "", 0, 0), 0);
+}
+
+/* What the runtime made to mount on is no change, unless something has come into it. */
+static void test_mount_places(void **state)
+{
+	auto_free char *text = NULL;
+	int upper_fd, lower_fd;
+
+	(void)state;
+	fd_close(tree_tmp(top));
+	lower_fd = sub_dir("lower", true);
+	upper_fd = sub_dir("upper", true);
+	assert_int_equal(mkdirat(lower_fd, "etc", 0755), 0);
+	assert_int_equal(mkdirat(upper_fd, "etc", 0755), 0);
+	tree_file(upper_fd, "etc/hosts", "");
+	tree_file(upper_fd, "etc/own", "");
+	tree_file(upper_fd, "etc/full", "content");
+	assert_int_equal(mkdirat(upper_fd, "mnt", 0755), 0);
+	assert_int_equal(mkdirat(upper_fd, "mnt/x", 0755), 0);
+	mark(upper_fd, "etc/hosts");
+	mark(upper_fd, "etc/full");
+	mark(upper_fd, "mnt");
+	mark(upper_fd, "mnt/x");
+	text = run_diff(upper_fd, lower_fd);
+	assert_string_equal(text, "C /etc\nA /etc/full\nA /etc/own\n");
+	fd_close(upper_fd);
+	fd_close(lower_fd);
+	tree_remove(top);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_mount_places),
 		cmocka_unit_test(test_model),
 	};
 
