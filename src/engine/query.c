@@ -198,6 +198,10 @@ int engine_list(struct engine *e, struct engine_containers *ret, struct err *err
 		if (r < 0)
 			return r;
 	}
+	/* Those that a run with --rm left mounted for the next one. */
+	r = store_layer_unmount_unused(e->store, err);
+	if (r < 0)
+		return r;
 	*ret = list;
 	list = (struct engine_containers){ 0 };
 

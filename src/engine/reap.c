@@ -123,7 +123,7 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 		return r;
 	failpoint("reap-begun");
 	if (c->config.auto_remove && (c->row.started || why)) {
-		/* Its layers stay mounted for the next run: rm, rmi and prune let go of them. */
+		/* Its layers stay mounted for the next run: ps, rm, rmi and prune let go. */
 		r = engine_remove_locked(e, c, dir_fd, true, err);
 		return r < 0 ? r : 1;
 	}
