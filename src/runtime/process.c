@@ -204,6 +204,19 @@ static int take_streams(struct process *p, struct err *err)
 	return 0;
 }
 
+static int id_refused(const char *what, unsigned id, struct err *err)
+{
+	int r = err_sys(err, "become %s %u", what, id);
+
+	if (r == -EINVAL) {
+		err_kind(err, ERR_USAGE);
+		err_hint(err,
+			 "the workload's user namespace has no such id; --userns host has all");
+	}
+
+	return r;
+}
+
 static int take_ids(const struct process *p, struct err *err)
 {
 	const struct user *user = &p->user;
@@ -211,11 +224,11 @@ static int take_ids(const struct process *p, struct err *err)
 	if (p->spec->ambient && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return err_sys(err, "keep capabilities");
 	if (syscall(SYS_setgroups, user->groups_len, user->groups) < 0)
-		return err_sys(err, "set groups");
+		return id_refused("a member of group", user->gid, err);
 	if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
-		return err_sys(err, "become group %u", user->gid);
+		return id_refused("group", user->gid, err);
 	if (syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
-		return err_sys(err, "become user %u", user->uid);
+		return id_refused("user", user->uid, err);
 
 	return 0;
 }
