@@ -204,10 +204,9 @@ static int take_streams(struct process *p, struct err *err)
 	return 0;
 }
 
-static int id_refused(const char *what, unsigned id, struct err *err)
+/* @r is what the kernel said to an id. */
+static int id_refused(int r, struct err *err)
 {
-	int r = err_sys(err, "become %s %u", what, id);
-
 	if (r == -EINVAL) {
 		err_kind(err, ERR_USAGE);
 		err_hint(err,
@@ -224,11 +223,11 @@ static int take_ids(const struct process *p, struct err *err)
 	if (p->spec->ambient && prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return err_sys(err, "keep capabilities");
 	if (syscall(SYS_setgroups, user->groups_len, user->groups) < 0)
-		return id_refused("a member of group", user->gid, err);
+		return id_refused(err_sys(err, "join the groups"), err);
 	if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
-		return id_refused("group", user->gid, err);
+		return id_refused(err_sys(err, "become group %u", user->gid), err);
 	if (syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
-		return id_refused("user", user->uid, err);
+		return id_refused(err_sys(err, "become user %u", user->uid), err);
 
 	return 0;
 }
