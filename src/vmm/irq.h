@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * irq.h - interrupts: descriptors that KVM turns into pins of the IOAPIC or into messages
+ *
+ * An interrupt is raised by writing to an eventfd that KVM watches (irqfd), from any thread. KVM
+ * finds out what the interrupt is by its GSI in a table of routes, which can only be replaced as a
+ * whole: the first IRQ_PINS entries are the IOAPIC's pins, further ones are messages (MSI).
+ *
+ * PCI functions use pci.h, which is built on this; only the few devices with a pin come here.
+ */
+#ifndef VMM_IRQ_H
+#define VMM_IRQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define IRQ_PINS 24
+#define IRQ_MESSAGES_MAX 2048
+
+/* A message of a PCI function that has a route while @routed. */
+struct irq_message {
+	uint64_t address;
+	uint32_t data;
+	bool routed;
+};
+
+/**
+ * struct irq_router - the table of routes of one machine
+ * @vm_fd:	of KVM, borrowed; -1: nobody watches the descriptors but a test
+ * @messages:	message N has GSI IRQ_PINS + N
+ * @messages_len: how many have been handed out
+ */
+struct irq_router {
+	int vm_fd;
+	struct irq_message *messages;
+	unsigned messages_len;
+};
+
+/* 0 or a negative errno; sets the routes of the pins. */
+int irq_router_init(struct irq_router *router, int vm_fd, struct err *err);
+void irq_router_done(struct irq_router *router);
+
+/**
+ * irq_new_pin() - Make an eventfd that raises an edge on a pin of the IOAPIC
+ * @router:	router
+ * @pin:	0 to IRQ_PINS - 1
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: a descriptor that the caller owns, or a negative errno.
+ */
+int irq_new_pin(struct irq_router *router, unsigned pin, struct err *err);
+
+/**
+ * irq_new_messages() - Hand out messages, each with an eventfd that raises it
+ * @router:	router
+ * @count:	how many
+ * @ret_first:	number of the first
+ * @ret_fds:	@count descriptors that the caller owns
+ * @err:	filled in on failure, may be NULL
+ *
+ * They have no route yet: raising them does nothing.
+ *
+ * Return: 0, -ENOSPC or another negative errno.
+ */
+int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_first, int *ret_fds,
+		     struct err *err);
+
+/* Change messages, then put the table into force once with irq_commit(). */
+void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data);
+void irq_unroute(struct irq_router *router, unsigned message);
+int irq_commit(const struct irq_router *router);
+
+/* Raise whatever @event_fd is connected with. Never blocks. */
+void irq_raise(int event_fd);
+
+#endif
