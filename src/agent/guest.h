@@ -50,6 +50,7 @@ int guest_mount_rw(struct err *err);
 /* Mount share @index at its place below /shares. 0 or a negative errno. */
 int guest_mount_share(unsigned index, struct err *err);
 
+/* Set the time of day. 0 or a negative errno. */
 int guest_set_clock(int64_t wall_ns, struct err *err);
 
 /* Take the loopback interface up. 0 or a negative errno. */

@@ -195,13 +195,15 @@ static int attach(int root_fd, const struct ready *mount, struct err *err)
 	return mount_attach(mount->fd, root_fd, name, err);
 }
 
-/* A device node that only its owner @uid, or (@mode) everybody, may open. */
-static int make_node(int root_fd, const char *path, dev_t device, mode_t mode, uid_t uid,
-		     struct err *err)
+/* /dev/null for everybody, and /dev/kvm for the program alone. */
+static int make_nodes(int root_fd, bool with_kvm, struct err *err)
 {
-	if (mknodat(root_fd, path, S_IFCHR | mode, device) < 0 ||
-	    fchownat(root_fd, path, uid, uid, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(err, "make '/%s'", path);
+	if (mknodat(root_fd, "dev/null", S_IFCHR | 0666, makedev(1, 3)) < 0)
+		return err_sys(err, "make '/dev/null'");
+	if (with_kvm &&
+	    (mknodat(root_fd, "dev/kvm", S_IFCHR | 0600, makedev(KVM_MAJOR, KVM_MINOR)) < 0 ||
+	     fchownat(root_fd, "dev/kvm", JAIL_UID, JAIL_UID, AT_SYMLINK_NOFOLLOW) < 0))
+		return err_sys(err, "make '/dev/kvm'");
 
 	return 0;
 }
@@ -248,10 +250,7 @@ static int make_root(const struct jail *jail, const struct prepared *p, struct e
 	for (size_t i = 0; i < p->len && r == 0; i++)
 		r = attach(root_fd, &p->mounts[i], err);
 	if (r == 0)
-		r = make_node(root_fd, "dev/null", makedev(1, 3), 0666, 0, err);
-	if (r == 0 && (jail->flags & JAIL_KVM))
-		r = make_node(root_fd, "dev/kvm", makedev(KVM_MAJOR, KVM_MINOR), 0600, JAIL_UID,
-			      err);
+		r = make_nodes(root_fd, jail->flags & JAIL_KVM, err);
 	if (r == 0 && (jail->flags & JAIL_PROC))
 		r = make_proc(root_fd, err);
 

@@ -162,7 +162,7 @@ struct sandbox {
 
 /**
  * struct vm_proc_want - a process that is about to be asked for
- * @msg:	the request; its @proc and @streams are filled in by vm_add_proc()
+ * @msg:	the request, its process numbered; which streams it has is filled in
  * @stdio_fds:	the caller's descriptors
  * @terminal:	give a terminal instead
  * @tty_fd:	its end for the caller, or -1

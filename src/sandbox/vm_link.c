@@ -280,6 +280,7 @@ int vm_watch_loop(struct sandbox *sb, struct loop *caller_loop)
 void vm_watch_cancel(struct sandbox *sb, int cancel_fd)
 {
 	loop_del(&sb->loop, &sb->cancel_source);
+	sb->cancelled = false;
 	sb->cancel_source = (struct loop_source){ .fd = cancel_fd, .fn = on_cancel, .ctx = sb };
 	if (cancel_fd >= 0)
 		(void)loop_add(&sb->loop, &sb->cancel_source, EPOLLIN);
