@@ -133,21 +133,26 @@ static int run_command(struct cli *cli, const struct command_name *name, char **
 	const struct opt *opts = c->opts ? c->opts : no_opts;
 	auto_free void *args = mem_calloc(1, c->args_bytes);
 	struct err err = ERR_INIT;
-	int help = 0, r;
+	struct opt_words words = {
+		.argv = argv,
+		.argc = argc,
+		.stop_at_first = c->flags & COMMAND_STOP_AT_FIRST,
+	};
+	int r;
 
 	opt_defaults(opts, args);
-	r = opt_parse(opts, args, argv, argc, c->flags & COMMAND_STOP_AT_FIRST, &help, &err);
+	r = opt_parse(opts, args, &words, &err);
 	if (r < 0) {
 		if (!err.hint[0])
 			err_hint(&err, "see 'hull %s --help'", name->name);
-	} else if (help) {
-		opt_release(opts, args);
-		return command_help(name);
-	} else if (r < c->min_words || (c->max_words != COMMAND_MANY && r > c->max_words)) {
-		r = usage_error(name, r, &err);
+	} else if (words.help) {
+		r = command_help(name);
+	} else if (words.argc < c->min_words ||
+		   (c->max_words != COMMAND_MANY && words.argc > c->max_words)) {
+		r = usage_error(name, words.argc, &err);
 	} else {
-		argv[r] = NULL;
-		r = c->run(cli, args, argv, r, &err);
+		argv[words.argc] = NULL;
+		r = c->run(cli, args, argv, words.argc, &err);
 	}
 	opt_release(opts, args);
 	if (r < 0)

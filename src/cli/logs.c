@@ -127,6 +127,11 @@ static int run_logs(struct cli *cli, const void *args, char **words, int words_l
 {
 	const struct logs_args *a = args;
 	struct printer printer = { .timestamps = a->timestamps };
+	const struct engine_log_reader reader = {
+		.entry = print_entry,
+		.lost = print_lost,
+		.ctx = &printer,
+	};
 	struct engine_log_query query;
 	struct engine *e;
 	int r = read_query(a, &query, err);
@@ -135,7 +140,7 @@ static int run_logs(struct cli *cli, const void *args, char **words, int words_l
 	if (r == 0)
 		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
-		r = engine_logs(e, words[0], &query, print_entry, print_lost, &printer, err);
+		r = engine_logs(e, words[0], &query, &reader, err);
 
 	/* Whoever read our output has seen enough. */
 	return r == -ECANCELED ? 0 : r;

@@ -90,15 +90,18 @@ int main(int argc, char **argv)
 {
 	struct global_args args = { 0 };
 	struct err err = ERR_INIT;
-	int show_help = 0, words_len;
+	struct opt_words words = {
+		.argv = argv + 1,
+		.argc = argc - 1,
+		.stop_at_first = true,
+	};
 
 	/* A reader that goes away ends one write, not the program that has to tidy up. */
 	signal(SIGPIPE, SIG_IGN);
 	opt_defaults(global_opts, &args);
-	words_len = opt_parse(global_opts, &args, argv + 1, argc - 1, true, &show_help, &err);
-	if (words_len < 0)
+	if (opt_parse(global_opts, &args, &words, &err) < 0)
 		return cli_fail(&err);
-	if (show_help)
+	if (words.help)
 		return help(stdout);
 	if (args.version) {
 		printf("hull version %s\n", HULL_VERSION);
@@ -109,8 +112,8 @@ int main(int argc, char **argv)
 		err_hint(&err, "use error, warn, info or debug");
 		return cli_fail(&err);
 	}
-	if (words_len == 0)
+	if (words.argc == 0)
 		return help(stderr);
 
-	return run(&args, argv + 1, words_len);
+	return run(&args, words.argv, words.argc);
 }

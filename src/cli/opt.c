@@ -5,7 +5,6 @@
 #include "cli/opt.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -216,27 +215,26 @@ static int parse_letters(const struct opt *opts, void *target, const char *lette
 	return 0;
 }
 
-int opt_parse(const struct opt *opts, void *target, char **argv, int argc, int stop_at_first,
-	      int *ret_help, struct err *err)
+int opt_parse(const struct opt *opts, void *target, struct opt_words *line, struct err *err)
 {
-	struct words words = { .argv = argv, .argc = argc };
+	struct words words = { .argv = line->argv, .argc = line->argc };
 	int kept = 0;
 
-	while (words.next < argc) {
-		char *word = argv[words.next++];
+	while (words.next < words.argc) {
+		char *word = words.argv[words.next++];
 		int r;
 
 		if (strcmp(word, "--") == 0)
 			break;
 		if (word[0] != '-' || word[1] == '\0') {
-			argv[kept++] = word;
-			if (stop_at_first)
+			words.argv[kept++] = word;
+			if (line->stop_at_first)
 				break;
 			continue;
 		}
 		if (strcmp(word, "--help") == 0 ||
 		    (strcmp(word, "-h") == 0 && !find_letter(opts, 'h'))) {
-			*ret_help = 1;
+			line->help = true;
 			return 0;
 		}
 		if (word[1] == '-')
@@ -246,10 +244,11 @@ int opt_parse(const struct opt *opts, void *target, char **argv, int argc, int s
 		if (r < 0)
 			return r;
 	}
-	while (words.next < argc)
-		argv[kept++] = argv[words.next++];
+	while (words.next < words.argc)
+		words.argv[kept++] = words.argv[words.next++];
+	line->argc = kept;
 
-	return kept;
+	return 0;
 }
 
 void opt_defaults(const struct opt *opts, void *target)

@@ -10,6 +10,7 @@
 #ifndef CLI_OPT_H
 #define CLI_OPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -69,19 +70,29 @@ const struct opt *opt_next(const struct opt *opt);
 void opt_defaults(const struct opt *opts, void *target);
 
 /**
- * opt_parse() - Take the options out of @argv
+ * struct opt_words - words of a command line
+ * @argv:	the words; reordered so that those that are no options come first
+ * @argc:	their number, then the number of those that are no options
+ * @stop_at_first: the first word that is no option ends the options (run, exec)
+ * @help:	set when --help was given; nothing after it is then looked at
+ */
+struct opt_words {
+	char **argv;
+	int argc;
+	bool stop_at_first;
+	bool help;
+};
+
+/**
+ * opt_parse() - Take the options out of a command line
  * @opts:	table, ends with OPT_END or OPT_MORE
  * @target:	struct that the offsets refer to
- * @argv:	@argc words; reordered so that those that are no options come first
- * @argc:	their number
- * @stop_at_first: the first word that is no option ends the options (run, exec)
- * @ret_help:	set when --help was given; nothing else is then checked
+ * @words:	the command line
  * @err:	kind USAGE, names the option
  *
- * Return: how many words are left at the start of @argv, or -EINVAL.
+ * Return: 0 or -EINVAL.
  */
-int opt_parse(const struct opt *opts, void *target, char **argv, int argc, int stop_at_first,
-	      int *ret_help, struct err *err);
+int opt_parse(const struct opt *opts, void *target, struct opt_words *words, struct err *err);
 
 /* Release the lists in @target. */
 void opt_release(const struct opt *opts, void *target);

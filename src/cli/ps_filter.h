@@ -31,6 +31,7 @@ int ps_filter_parse(const struct strv *texts, struct ps_filter *ret, struct err 
 void ps_filter_done(struct ps_filter *filter);
 DEFINE_AUTO_DONE(ps_filter)
 
+/* Is it to be shown? */
 bool ps_filter_matches(const struct ps_filter *filter, const struct engine_container *c);
 
 #endif

@@ -186,6 +186,7 @@ enum engine_remove_flags {
 	ENGINE_REMOVE_VOLUMES = 1 << 1, /* and its anonymous volumes */
 };
 
+/* Remove it with its files, log and, if asked, volumes; kind CONFLICT while it runs. */
 int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err *err);
 
 /* Record the end of @id, if it has ended; the monitor's last act. */
@@ -215,6 +216,7 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 
 /* ---- query.c ---- */
 
+/* By name, id, or unique start of an id. -ENOENT with kind NOT_FOUND, or -ENOTUNIQ. */
 int engine_find(struct engine *e, const char *ref, struct engine_container *ret, struct err *err);
 /* All of them, newest first. */
 int engine_list(struct engine *e, struct engine_containers *ret, struct err *err);
@@ -232,21 +234,21 @@ struct engine_log_query {
 };
 
 /**
- * engine_logs() - Deliver a container's output in order
- * @e:		engine
- * @ref:	container
- * @query:	which part
- * @entry:	called for each piece: stream 1 or 2, its time, its bytes
+ * struct engine_log_reader - who gets a log
+ * @entry:	called for each piece: stream 1 or 2, its time, its bytes; a negative return
+ *		ends the reading with it
  * @lost:	called with the bytes that rotation took away unread
  * @ctx:	for both
- * @err:	filled in on failure
- *
- * Return: 0 or a negative errno; that of @entry ends it.
  */
+struct engine_log_reader {
+	int (*entry)(void *ctx, int stream, int64_t wall_ns, const char *text, size_t text_len);
+	void (*lost)(void *ctx, uint64_t lost_bytes);
+	void *ctx;
+};
+
+/* Deliver a container's output in order. 0, a negative errno, or what @reader->entry returned. */
 int engine_logs(struct engine *e, const char *ref, const struct engine_log_query *query,
-		int (*entry)(void *ctx, int stream, int64_t wall_ns, const char *text,
-			     size_t text_len),
-		void (*lost)(void *ctx, uint64_t lost_bytes), void *ctx, struct err *err);
+		const struct engine_log_reader *reader, struct err *err);
 
 /* What docker inspect shows; the caller owns @ret. */
 int engine_inspect(struct engine *e, const char *ref, bool size, json_t **ret, struct err *err);

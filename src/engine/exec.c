@@ -63,7 +63,7 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 	auto_done(spec_sandbox) spec = { 0 };
 	auto_ptr(monitor_client) *client = NULL;
 	struct monitor_end end = { 0 };
-	uint32_t proc = 0;
+	struct relay relay = { .terminal = exec->tty };
 	int r = engine_find(e, ref, &c, err);
 
 	if (r == 0)
@@ -75,9 +75,10 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 	if (r == 0)
 		engine_terminal_size(&spec.process, streams);
 	if (r == 0)
-		r = monitor_exec(client, &spec.process, exec->open_stdin, !streams, &proc, err);
+		r = monitor_exec(client, &spec.process, exec->open_stdin, !streams, &relay.proc,
+				 err);
 	if (r == 0 && streams)
-		r = engine_relay(client, proc, exec->tty, false, streams, &end, err);
+		r = engine_relay(client, &relay, streams, &end, err);
 	if (r < 0)
 		return err_wrap(err, r, "cannot exec in container '%s'", ref);
 	if (streams)

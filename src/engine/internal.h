@@ -143,8 +143,14 @@ int engine_connect(struct engine *e, const struct engine_container *c, struct mo
 /* The process gets the size of the caller's terminal from the beginning; NULL allowed. */
 void engine_terminal_size(struct spec_process *process, const struct engine_streams *streams);
 
-/* Relay, and say how it ended. @begin: let the first process go once attached. */
-int engine_relay(struct monitor_client *client, uint32_t proc, bool terminal, bool begin,
+/* What is attached to: a process, whether it has a terminal, and whether it is still to begin. */
+struct relay {
+	uint32_t proc;
+	bool terminal, begin;
+};
+
+/* Relay until the process ends or a detach, and say how it ended. 0 or a negative errno. */
+int engine_relay(struct monitor_client *client, const struct relay *relay,
 		 const struct engine_streams *streams, struct monitor_end *ret, struct err *err);
 
 /* ---- control.c ---- */

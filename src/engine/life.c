@@ -186,21 +186,21 @@ void engine_terminal_size(struct spec_process *process, const struct engine_stre
 	}
 }
 
-int engine_relay(struct monitor_client *client, uint32_t proc, bool terminal, bool begin,
+int engine_relay(struct monitor_client *client, const struct relay *relay,
 		 const struct engine_streams *streams, struct monitor_end *ret, struct err *err)
 {
-	bool raw = terminal && streams->stdin_fd >= 0 && isatty(streams->stdin_fd);
+	bool raw = relay->terminal && streams->stdin_fd >= 0 && isatty(streams->stdin_fd);
 	struct monitor_attach attach = {
-		.proc = proc,
+		.proc = relay->proc,
 		.stdin_fd = streams->stdin_fd,
 		.stdout_fd = streams->stdout_fd,
-		.stderr_fd = terminal ? -1 : streams->stderr_fd,
-		.terminal = terminal,
+		.stderr_fd = relay->terminal ? -1 : streams->stderr_fd,
+		.terminal = relay->terminal,
 		.raw_fd = raw ? streams->stdin_fd : -1,
 		.detach_keys = raw ? streams->detach_keys : NULL,
 		.detach_keys_len = raw ? streams->detach_keys_len : 0,
 		.forward_signals = streams->forward_signals,
-		.begin = begin,
+		.begin = relay->begin,
 	};
 
 	return monitor_attach(client, &attach, ret, err);
@@ -215,8 +215,9 @@ static bool is_exec_failure(const struct err *err)
 static int begin(struct engine *e, const struct engine_container *c, struct monitor_client *client,
 		 const struct engine_streams *streams, struct engine_end *ret_end, struct err *err)
 {
+	const struct relay relay = { .terminal = c->config.tty, .begin = true };
 	struct monitor_end end = { 0 };
-	int r = streams ? engine_relay(client, 0, c->config.tty, true, streams, &end, err)
+	int r = streams ? engine_relay(client, &relay, streams, &end, err)
 			: monitor_begin(client, err);
 
 	if (r < 0) {
@@ -350,6 +351,7 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_streams
 	auto_done(engine_container) c = { 0 };
 	auto_ptr(monitor_client) *client = NULL;
 	struct engine_streams wanted = *streams;
+	struct relay relay = { 0 };
 	struct monitor_end end = { 0 };
 	int r = engine_find(e, ref, &c, err);
 
@@ -357,8 +359,9 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_streams
 		r = engine_connect(e, &c, &client, err);
 	if (r == 0 && !c.config.open_stdin)
 		wanted.stdin_fd = -1;
+	relay.terminal = c.config.tty;
 	if (r == 0)
-		r = engine_relay(client, 0, c.config.tty, false, &wanted, &end, err);
+		r = engine_relay(client, &relay, &wanted, &end, err);
 	if (r < 0)
 		return err_wrap(err, r, "cannot attach to container '%s'", ref);
 	*ret_end = (struct engine_end){ end.detached, end.exit_status, end.oom };

@@ -230,28 +230,27 @@ int engine_stats(struct engine *e, const char *ref, struct spec_stats *ret, stru
 	return r;
 }
 
-/* What the callbacks of engine_logs() are wrapped in. */
-struct log_reader {
-	int (*entry)(void *ctx, int stream, int64_t wall_ns, const char *text, size_t text_len);
-	void *ctx;
-};
-
 static int log_entry(void *ctx, const struct monitor_log_entry *entry)
 {
-	const struct log_reader *reader = ctx;
+	const struct engine_log_reader *reader = ctx;
 
 	return reader->entry(reader->ctx, entry->stream, entry->wall_ns, entry->text,
 			     entry->text_len);
 }
 
-int engine_logs(struct engine *e, const char *ref, const struct engine_log_query *query,
-		int (*entry)(void *ctx, int stream, int64_t wall_ns, const char *text,
-			     size_t text_len),
-		void (*lost)(void *ctx, uint64_t lost_bytes), void *ctx, struct err *err)
+static void log_lost(void *ctx, uint64_t lost_bytes)
 {
+	const struct engine_log_reader *reader = ctx;
+
+	reader->lost(reader->ctx, lost_bytes);
+}
+
+int engine_logs(struct engine *e, const char *ref, const struct engine_log_query *query,
+		const struct engine_log_reader *reader, struct err *err)
+{
+	struct engine_log_reader ctx = *reader;
 	auto_done(engine_container) c = { 0 };
 	auto_free char *path = NULL, *run_dir = NULL;
-	struct log_reader reader = { .entry = entry, .ctx = ctx };
 	int r = engine_find(e, ref, &c, err);
 	struct monitor_log_query all;
 
@@ -272,5 +271,5 @@ int engine_logs(struct engine *e, const char *ref, const struct engine_log_query
 		.until_wall_ns = query->until_wall_ns,
 	};
 
-	return monitor_log_read(&all, log_entry, lost, &reader, err);
+	return monitor_log_read(&all, log_entry, log_lost, &ctx, err);
 }

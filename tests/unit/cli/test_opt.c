@@ -45,8 +45,9 @@ struct parsed {
 static void parse(struct parsed *p, int stop_at_first, const char *line)
 {
 	static char copy[256];
-	int argc = 0;
+	struct opt_words words = { .argv = p->argv, .stop_at_first = stop_at_first };
 	char *at = copy;
+	int argc = 0, r;
 
 	memset(p, 0, sizeof(*p));
 	assert_true(strlen(line) < sizeof(copy));
@@ -58,7 +59,10 @@ static void parse(struct parsed *p, int stop_at_first, const char *line)
 			*at++ = '\0';
 	}
 	opt_defaults(opts, &p->args);
-	p->words = opt_parse(opts, &p->args, p->argv, argc, stop_at_first, &p->help, &p->err);
+	words.argc = argc;
+	r = opt_parse(opts, &p->args, &words, &p->err);
+	p->words = r < 0 ? r : words.argc;
+	p->help = words.help;
 }
 
 static void assert_error(const char *line, const char *expected)
