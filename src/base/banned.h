@@ -14,6 +14,9 @@
 #include <string.h>
 #include <time.h>
 
+/* With clang and fortification a macro, which must not be poisoned. */
+#undef sprintf
+
 #pragma GCC poison strcpy strcat strncpy strncat stpcpy sprintf vsprintf gets
 #pragma GCC poison sscanf fscanf vsscanf strtok strtok_r
 #pragma GCC poison atoi atol atoll atof strtol strtoll strtoul strtoull
