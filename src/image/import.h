@@ -17,10 +17,12 @@
  * @path:	host path of a folder or a file, or "-" for standard input
  * @name:	name for the image, or NULL for those that the archive gives
  * @changes:	changes to the config, as change_apply() takes them; root filesystems only
+ * @keep_blobs:	keep compressed layers as they came, for those who push them again
  */
 struct import_request {
 	const char *path, *name;
 	struct strv changes;
+	bool keep_blobs;
 };
 
 static inline void import_request_done(struct import_request *request)

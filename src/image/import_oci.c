@@ -60,8 +60,11 @@ static int ingest_layers(struct importer *im, const struct spec_manifest *manife
 		blob_name(manifest->layers[i].digest, name, sizeof(name));
 		r = archive_find(im->archive, name, &blob, err);
 		if (r == 0)
-			r = ingest_layer(im->store, &blob, &manifest->layers[i],
-					 image->diff_ids.items[i], im->progress, err);
+			r = ingest_layer(im->store, &blob,
+					 &(struct ingest_want){ &manifest->layers[i],
+								image->diff_ids.items[i],
+								im->request->keep_blobs },
+					 im->progress, err);
 		if (r < 0)
 			return r;
 	}

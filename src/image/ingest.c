@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image/inflate.h"
 
 #define PIECE_BYTES ((size_t)(256 * KIB))
 
@@ -130,31 +131,63 @@ static int unpack_blob(struct store_ingest *in, const struct blob *blob, struct 
 	return unpack_finish(u, ret, err);
 }
 
-int ingest_layer(struct store *s, const struct blob *blob, const struct spec_descriptor *want,
-		 const char *diff_id, struct progress *progress, struct err *err)
+/* What was verified while it was unpacked is copied as it is. */
+static int keep_blob(struct store_ingest *in, const struct blob *blob, struct err *err)
+{
+	auto_free void *buf = malloc(PIECE_BYTES);
+	int fd = store_ingest_keep_blob(in, err);
+	uint64_t done_bytes = 0;
+
+	if (fd < 0)
+		return fd;
+	if (!buf)
+		return err_set(err, ENOMEM, "out of memory");
+	while (done_bytes < blob->len) {
+		ssize_t n = read_piece(blob, done_bytes, buf);
+		int r = n > 0 ? fd_write_all(fd, buf, (size_t)n) : n < 0 ? (int)n : -EIO;
+
+		if (r < 0)
+			return err_wrap(err, r, "keeping the compressed layer");
+		done_bytes += (uint64_t)n;
+	}
+
+	return 0;
+}
+
+static int ingest_new(struct store_ingest *in, const struct blob *blob,
+		      const struct ingest_want *want, struct progress *progress, struct err *err)
 {
 	struct unpack_result got;
+	int r = unpack_blob(in, blob, progress, &got, err);
+
+	if (r == 0)
+		r = check_digests(&got, want->blob, want->diff_id, err);
+	if (r == 0 && want->keep_blob && got.format != INFLATE_NONE)
+		r = keep_blob(in, blob, err);
+	if (r < 0) {
+		store_ingest_abort(in);
+		return r;
+	}
+
+	return store_ingest_commit(in, got.tar_bytes, err);
+}
+
+int ingest_layer(struct store *s, const struct blob *blob, const struct ingest_want *want,
+		 struct progress *progress, struct err *err)
+{
 	struct store_ingest *in;
-	int r = store_ingest_begin(s, diff_id, &in, err);
+	int r = store_ingest_begin(s, want->diff_id, &in, err);
 
 	if (r < 0)
 		return r;
-	progress_begin(progress, diff_id, blob->len > INT64_MAX ? 0 : blob->len);
-	if (!in) {
-		r = want->digest[0] ? check_blob(blob, want, err) : 0;
-		progress_end(progress, r < 0 ? NULL : "exists already");
-		return r < 0 ? err_wrap(err, r, "layer %s", diff_id) : 0;
-	}
-	r = unpack_blob(in, blob, progress, &got, err);
-	if (r == 0)
-		r = check_digests(&got, want, diff_id, err);
-	if (r < 0)
-		store_ingest_abort(in);
-	else
-		r = store_ingest_commit(in, got.tar_bytes, err);
-	progress_end(progress, r < 0 ? NULL : "done");
+	progress_begin(progress, want->diff_id, blob->len > INT64_MAX ? 0 : blob->len);
+	if (in)
+		r = ingest_new(in, blob, want, progress, err);
+	else if (want->blob->digest[0])
+		r = check_blob(blob, want->blob, err);
+	progress_end(progress, r < 0 ? NULL : in ? "done" : "exists already");
 
-	return r < 0 ? err_wrap(err, r, "layer %s", diff_id) : 0;
+	return r < 0 ? err_wrap(err, r, "layer %s", want->diff_id) : 0;
 }
 
 int ingest_begin(struct ingest *i, struct store *s, struct progress *progress, struct err *err)

@@ -21,11 +21,22 @@ struct blob {
 };
 
 /**
+ * struct ingest_want - what is known of a layer before it is read
+ * @blob:	what the manifest says of the blob; an empty digest: nothing
+ * @diff_id:	what the config says of the archive in it
+ * @keep_blob:	keep the blob, too
+ */
+struct ingest_want {
+	const struct spec_descriptor *blob;
+	const char *diff_id;
+	bool keep_blob;
+};
+
+/**
  * ingest_layer() - Bring a layer whose digests are known
  * @s:		store
- * @blob:	where it is
- * @want:	what the manifest says of the blob; an empty digest: nothing
- * @diff_id:	what the config says of the archive in it
+ * @blob:	where it is; seekable
+ * @want:	what it must turn out to be
  * @progress:	told of every step
  * @err:	filled in on failure, may be NULL
  *
@@ -33,8 +44,8 @@ struct blob {
  *
  * Return: 0 or a negative errno.
  */
-int ingest_layer(struct store *s, const struct blob *blob, const struct spec_descriptor *want,
-		 const char *diff_id, struct progress *progress, struct err *err);
+int ingest_layer(struct store *s, const struct blob *blob, const struct ingest_want *want,
+		 struct progress *progress, struct err *err);
 
 /* A layer whose digests its end tells: begin, feed it, finish. */
 struct ingest {

@@ -33,7 +33,7 @@ struct options {
 static const char help[] =
 	"usage: hull-image [--root DIR] [--run-root DIR] [--log-level LEVEL] [-q|--quiet] COMMAND\n"
 	"\n"
-	"  import [--name NAME] [--change TEXT]... PATH\n"
+	"  import [--name NAME] [--change TEXT]... [--keep-blobs] PATH\n"
 	"  save [-o FILE] IMAGE\n"
 	"  bootstrap busybox | debian[:SUITE] [--include PACKAGES] [--name NAME]\n"
 	"  guest --kernel FILE --modules DIR --agent FILE --out DIR\n"
@@ -131,6 +131,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	static const struct option longopts[] = {
 		{ "name", required_argument, NULL, 'n' },
 		{ "change", required_argument, NULL, 'c' },
+		{ "keep-blobs", no_argument, NULL, 'k' },
 		{ 0 },
 	};
 	auto_done(import_request) request = { 0 };
@@ -147,6 +148,9 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 		case 'c':
 			if (strv_add(&request.changes, optarg) < 0)
 				return err_set(err, ENOMEM, "out of memory");
+			break;
+		case 'k':
+			request.keep_blobs = true;
 			break;
 		default:
 			return usage(err, "unknown option of import");

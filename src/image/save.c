@@ -28,6 +28,7 @@ struct saver {
 	struct store *store;
 	struct progress *progress;
 	struct store_image image;
+	struct spec_manifest manifest; /* the one that is written */
 	struct tar_writer tar;
 	int fd;
 	uint8_t *buffer;
@@ -38,6 +39,7 @@ struct saver {
 static void saver_done(struct saver *sv)
 {
 	store_image_done(&sv->image);
+	spec_manifest_done(&sv->manifest);
 	free(sv->buffer);
 	EVP_MD_CTX_free(sv->sha);
 }
@@ -133,47 +135,80 @@ static int check_digest(struct saver *sv, const char *diff_id, struct err *err)
 	return -EUCLEAN;
 }
 
-static int put_layer(struct saver *sv, const struct store_layer *layer, struct err *err)
+/* The layer's archive, made again from its files. */
+static int rebuild_layer(struct saver *sv, const char *diff_id, struct err *err)
 {
-	auto_close int layer_fd = store_layer_open(sv->store, layer->diff_id, err);
+	auto_close int layer_fd = store_layer_open(sv->store, diff_id, err);
 	auto_close int skeleton_fd = -1;
-	struct tar_entry entry = { .type = TAR_FILE, .mode = 0644, .size_bytes = layer->tar_bytes };
-	char name[128];
-	int r;
 
 	if (layer_fd < 0)
 		return layer_fd;
-	skeleton_fd = store_layer_open_skeleton(sv->store, layer->diff_id, err);
+	skeleton_fd = store_layer_open_skeleton(sv->store, diff_id, err);
 	if (skeleton_fd < 0)
 		return skeleton_fd;
+
+	return skeleton_rebuild(skeleton_fd, layer_fd, to_member, sv, err);
+}
+
+/* The layer as it came. */
+static int copy_blob(struct saver *sv, const char *diff_id, struct err *err)
+{
+	auto_close int fd = store_layer_open_blob(sv->store, diff_id);
+	auto_free void *buf = malloc(BUFFER_BYTES);
+
+	if (fd < 0)
+		return err_wrap(err, fd, "opening the compressed layer");
+	if (!buf)
+		return err_set(err, ENOMEM, "out of memory");
+	for (;;) {
+		ssize_t n = fd_read_all(fd, buf, BUFFER_BYTES);
+		int r;
+
+		if (n <= 0)
+			return n < 0 ? err_wrap(err, (int)n, "reading the compressed layer") : 0;
+		r = to_member(sv, buf, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int put_layer(struct saver *sv, size_t i, struct err *err)
+{
+	const struct spec_descriptor *blob = &sv->manifest.layers[i];
+	const char *diff_id = sv->image.layers[i].diff_id;
+	struct tar_entry entry = { .type = TAR_FILE, .mode = 0644, .size_bytes = blob->size_bytes };
+	char name[128];
+	int r;
+
 	if (!EVP_DigestInit_ex(sv->sha, EVP_sha256(), NULL))
 		return err_set(err, EIO, "SHA-256 failed");
-	blob_name(layer->diff_id, name, sizeof(name));
+	blob_name(blob->digest, name, sizeof(name));
 	entry.name = name;
-	progress_begin(sv->progress, layer->diff_id, layer->tar_bytes);
+	progress_begin(sv->progress, diff_id, blob->size_bytes);
 	r = tar_writer_entry(&sv->tar, &entry, err);
 	if (r == 0)
-		r = skeleton_rebuild(skeleton_fd, layer_fd, to_member, sv, err);
+		r = strcmp(blob->digest, diff_id) == 0 ? rebuild_layer(sv, diff_id, err)
+						       : copy_blob(sv, diff_id, err);
 	if (r == 0)
-		r = check_digest(sv, layer->diff_id, err);
+		r = check_digest(sv, blob->digest, err);
 	progress_end(sv->progress, r < 0 ? NULL : "done");
 
-	return r < 0 ? err_wrap(err, r, "layer %s", layer->diff_id) : 0;
+	return r < 0 ? err_wrap(err, r, "layer %s", diff_id) : 0;
 }
 
 /* Each once, however often the image has it. */
 static int put_layers(struct saver *sv, struct err *err)
 {
-	const struct store_layer *layers = sv->image.layers;
+	const struct spec_descriptor *layers = sv->manifest.layers;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sv->image.layers_len; i++) {
+	for (size_t i = 0; r == 0 && i < sv->manifest.layers_len; i++) {
 		size_t earlier = 0;
 
-		while (earlier < i && strcmp(layers[earlier].diff_id, layers[i].diff_id) != 0)
+		while (strcmp(layers[earlier].digest, layers[i].digest) != 0)
 			earlier++;
 		if (earlier == i)
-			r = put_layer(sv, &layers[i], err);
+			r = put_layer(sv, i, err);
 	}
 
 	return r;
@@ -181,21 +216,28 @@ static int put_layers(struct saver *sv, struct err *err)
 
 /* ---- documents ---- */
 
-/* Does the manifest that came in name the layers as we write them? */
-static bool manifest_fits(const struct saver *sv)
+/* Can all that the manifest names be written: rebuilt, or copied from what was kept? */
+static bool manifest_fits(const struct saver *sv, const struct spec_manifest *m)
 {
-	auto_done(spec_manifest) m = { 0 };
-
-	if (spec_manifest_decode(sv->image.manifest, sv->image.manifest_len, &m, NULL) < 0 ||
-	    m.layers_len != sv->image.layers_len)
+	if (m->layers_len != sv->image.layers_len)
 		return false;
-	for (size_t i = 0; i < m.layers_len; i++)
-		if (strcmp(m.layers[i].digest, sv->image.layers[i].diff_id) != 0)
+	for (size_t i = 0; i < m->layers_len; i++) {
+		const char *diff_id = sv->image.layers[i].diff_id;
+		auto_close int fd = -1;
+		struct stat st;
+
+		if (strcmp(m->layers[i].digest, diff_id) == 0)
+			continue;
+		/* Another variant of the layer may have been kept; its digest will tell. */
+		fd = store_layer_open_blob(sv->store, diff_id);
+		if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size != m->layers[i].size_bytes)
 			return false;
+	}
 
 	return true;
 }
 
+/* A manifest of the layers uncompressed, as they can always be written. */
 static int make_manifest(const struct saver *sv, char **ret, struct err *err)
 {
 	const struct store_image *image = &sv->image;
@@ -207,10 +249,6 @@ static int make_manifest(const struct saver *sv, char **ret, struct err *err)
 				   .layers = layers,
 				   .layers_len = image->layers_len };
 
-	if (manifest_fits(sv)) {
-		*ret = mem_strndup(image->manifest, image->manifest_len);
-		return 0;
-	}
 	memcpy(m.config.digest, image->id, sizeof(m.config.digest));
 	for (size_t i = 0; i < image->layers_len; i++) {
 		layers[i].media_type = layer_media;
@@ -219,6 +257,27 @@ static int make_manifest(const struct saver *sv, char **ret, struct err *err)
 	}
 
 	return spec_manifest_encode(&m, ret, err);
+}
+
+/* The manifest to write, as text and as what it says. */
+static int choose_manifest(struct saver *sv, char **ret, struct err *err)
+{
+	auto_free char *text = NULL;
+	int r = spec_manifest_decode(sv->image.manifest, sv->image.manifest_len, &sv->manifest,
+				     err);
+
+	if (r == 0 && manifest_fits(sv, &sv->manifest)) {
+		*ret = mem_strndup(sv->image.manifest, sv->image.manifest_len);
+		return 0;
+	}
+	spec_manifest_done(&sv->manifest);
+	r = make_manifest(sv, &text, err);
+	if (r == 0)
+		r = spec_manifest_decode(text, strlen(text), &sv->manifest, err);
+	if (r == 0)
+		*ret = take_ptr(text);
+
+	return r;
 }
 
 /* The name that the user gave, when it is one of the image's; else all of them. */
@@ -266,7 +325,7 @@ static int put_all(struct saver *sv, const char *ref, struct err *err)
 	const struct slice config = { sv->image.config, sv->image.config_len };
 	char digest[SHA256_DIGEST_BYTES];
 	auto_free char *manifest = NULL;
-	int r = make_manifest(sv, &manifest, err);
+	int r = choose_manifest(sv, &manifest, err);
 
 	if (r < 0)
 		return r;

@@ -18,9 +18,10 @@
  * @progress:	told of every layer
  * @err:	filled in on failure, may be NULL
  *
- * Layers are the very archives that came in, uncompressed, and are checked against their digest
- * while they are written. The manifest is the one that came in if its layers were uncompressed,
- * else one that names them so.
+ * Layers are the very archives that came in: compressed where those bytes were kept and the
+ * manifest names them, else uncompressed. Either way they are checked against their digest while
+ * they are written. The manifest is the one that came in if it names what is written, else one
+ * that does.
  *
  * Return: 0 or a negative errno.
  */

@@ -66,6 +66,7 @@ int content_read(struct store *s, const char *digest, char **ret_bytes, size_t *
 /* "layers/ab/<hex>.v1.erofs" and "layers/ab/<hex>.skel.zst". */
 void layer_path(const char *diff_id, char ret[PATH_MAX]);
 void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX]);
+void layer_blob_path(const char *diff_id, char ret[PATH_MAX]);
 /* -ENOENT, with what brings the layer back. */
 int layer_missing(const char *diff_id, struct err *err);
 /* Does the file look like the row? 0, -ENOENT or -EUCLEAN with the reason. */

@@ -32,6 +32,7 @@ struct store_ingest {
 	char diff_id[STORE_DIGEST_BYTES];
 	int lock_fd; /* exclusive lock of the digest */
 	int layer_fd, skeleton_fd;
+	int blob_fd; /* -1: the compressed bytes are not kept */
 };
 
 void layer_path(const char *diff_id, char ret[PATH_MAX])
@@ -46,6 +47,13 @@ void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX])
 	const char *hex = diff_id + strlen("sha256:");
 
 	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.skel.zst", hex, hex);
+}
+
+void layer_blob_path(const char *diff_id, char ret[PATH_MAX])
+{
+	const char *hex = diff_id + strlen("sha256:");
+
+	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.blob", hex, hex);
 }
 
 static bool layer_exists(struct store *s, const char *diff_id)
@@ -91,7 +99,7 @@ int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest
 
 	in = mem_calloc(1, sizeof(*in));
 	in->store = s;
-	in->layer_fd = in->skeleton_fd = -1;
+	in->layer_fd = in->skeleton_fd = in->blob_fd = -1;
 	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id ? diff_id : "");
 	r = in->lock_fd = lock_open(s, err);
 	if (r >= 0)
@@ -140,6 +148,30 @@ int store_ingest_skeleton_fd(struct store_ingest *in)
 	return in->skeleton_fd;
 }
 
+int store_ingest_keep_blob(struct store_ingest *in, struct err *err)
+{
+	if (in->blob_fd < 0)
+		in->blob_fd = store_tmpfile(in->store, "layers", err);
+
+	return in->blob_fd;
+}
+
+/* The compressed bytes first: they are found only by way of the layer. */
+static int link_blob(struct store_ingest *in, struct err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	layer_blob_path(in->diff_id, path);
+	r = store_unlink(in->store, path, err);
+	if (r < 0 || in->blob_fd < 0)
+		return r;
+	if (fdatasync(in->blob_fd) < 0)
+		return err_sys(err, "write to the disk");
+
+	return store_link(in->store, in->blob_fd, path, err);
+}
+
 /* Both files at their names, on the disk, and the row that tells of them. */
 static int ingest_link(struct store_ingest *in, uint64_t tar_bytes, struct err *err)
 {
@@ -153,6 +185,9 @@ static int ingest_link(struct store_ingest *in, uint64_t tar_bytes, struct err *
 	if (fstat(in->layer_fd, &st) < 0)
 		return err_sys(err, "stat the layer file");
 
+	r = link_blob(in, err);
+	if (r < 0)
+		return r;
 	layer_skeleton_path(in->diff_id, path);
 	/* What a layer that was lost left behind must not be taken for ours. */
 	r = store_unlink(s, path, err);
@@ -220,6 +255,7 @@ void store_ingest_abort(struct store_ingest *in)
 {
 	if (!in)
 		return;
+	fd_close(in->blob_fd);
 	fd_close(in->skeleton_fd);
 	fd_close(in->layer_fd);
 	fd_close(in->lock_fd);
@@ -265,6 +301,19 @@ int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *
 	layer_skeleton_path(diff_id, path);
 
 	return layer_open_path(s, path, diff_id, err);
+}
+
+int store_layer_open_blob(struct store *s, const char *diff_id)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!digest_hex(diff_id))
+		return -EINVAL;
+	layer_blob_path(diff_id, path);
+	fd = openat(s->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err)

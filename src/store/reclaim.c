@@ -21,6 +21,7 @@
 
 #define LAYER_SUFFIX ".v1.erofs"
 #define SKELETON_SUFFIX ".skel.zst"
+#define BLOB_SUFFIX ".blob"
 
 int reclaim_intend(struct store *s, const char *kind, const char *name, struct err *err)
 {
@@ -75,6 +76,10 @@ static int remove_files(struct store *s, const char *kind, const char *name, str
 	layer_path(name, path);
 	r = store_unlink(s, path, err);
 	failpoint("reclaim-layer");
+	if (r < 0)
+		return r;
+	layer_blob_path(name, path);
+	r = store_unlink(s, path, err);
 	if (r < 0)
 		return r;
 	layer_skeleton_path(name, path);
@@ -235,7 +240,8 @@ static int visit_layer(struct scan *scan, int dir_fd, const char *name)
 
 	(void)snprintf(digest, sizeof(digest), "sha256:%.64s", name);
 	if (suffix && suffix - name == STORE_HEX_DIGITS && digest_hex(digest) &&
-	    (strcmp(suffix, LAYER_SUFFIX) == 0 || strcmp(suffix, SKELETON_SUFFIX) == 0))
+	    (strcmp(suffix, LAYER_SUFFIX) == 0 || strcmp(suffix, SKELETON_SUFFIX) == 0 ||
+	     strcmp(suffix, BLOB_SUFFIX) == 0))
 		return scan_digest_file(scan, dir_fd, name, INTENT_LAYER, digest,
 					"SELECT EXISTS(SELECT 1 FROM layers WHERE diff_id=?)");
 

@@ -87,6 +87,9 @@ int store_ingest_name(struct store_ingest *in, const char *diff_id, bool *ret_kn
 int store_ingest_layer_fd(struct store_ingest *in);
 int store_ingest_skeleton_fd(struct store_ingest *in);
 
+/* One more, for the layer as it came, compressed: kept beside it when written; borrowed. */
+int store_ingest_keep_blob(struct store_ingest *in, struct err *err);
+
 /**
  * store_ingest_commit() - fdatasync, link into place, fsync the directory
  * @in:		given; released on every way out
@@ -106,6 +109,8 @@ void store_ingest_abort(struct store_ingest *in);
 /* Descriptors (O_RDONLY) that the caller owns, or -ENOENT. */
 int store_layer_open(struct store *s, const char *diff_id, struct err *err);
 int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *err);
+/* The layer as it came, when that was kept: a descriptor that the caller owns, or -ENOENT. */
+int store_layer_open_blob(struct store *s, const char *diff_id);
 
 /* Take a damaged layer's files away, so that the next ingest writes them anew. 0 or -errno. */
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err);

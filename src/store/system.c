@@ -67,7 +67,7 @@ static int sum_dirs(struct store *s, const char *dir, const char *sql, uint64_t 
 	return r;
 }
 
-/* Layer files of images that no container uses, and the skeletons beside them. */
+/* Layer files of images that no container uses, and what lies beside them. */
 static int sum_layers(struct store *s, uint64_t *ret_bytes, struct err *err)
 {
 	auto_query *query = NULL;
@@ -79,7 +79,7 @@ static int sum_layers(struct store *s, uint64_t *ret_bytes, struct err *err)
 
 	*ret_bytes = 0;
 	while (r == 0 && (r = db_step(query, err)) == 1) {
-		uint64_t layer_bytes = 0, skeleton_bytes = 0;
+		uint64_t layer_bytes = 0, skeleton_bytes = 0, blob_bytes = 0;
 		char path[PATH_MAX];
 
 		layer_path(db_column_text(query, 0), path);
@@ -87,7 +87,10 @@ static int sum_layers(struct store *s, uint64_t *ret_bytes, struct err *err)
 		layer_skeleton_path(db_column_text(query, 0), path);
 		if (r == 0)
 			r = du_bytes(s->root_fd, path, &skeleton_bytes, err);
-		*ret_bytes += layer_bytes + skeleton_bytes;
+		layer_blob_path(db_column_text(query, 0), path);
+		if (r == 0)
+			r = du_bytes(s->root_fd, path, &blob_bytes, err);
+		*ret_bytes += layer_bytes + skeleton_bytes + blob_bytes;
 	}
 
 	return r;

@@ -92,6 +92,19 @@ $(seq -f %04g 0 1499 | sha256sum)"
 	rm -r "$store/saved" "$store/saved.tar"
 }
 
+@test "save of kept blobs gives back the archive's own manifest" {
+	export HULL_ROOT=$store/kept
+	hull image import --quiet --keep-blobs "$store/good/oci-gzip.tar" --name kept
+	hull image save -o "$store/kept.tar" kept
+	mkdir "$store/came" "$store/went"
+	tar -xf "$store/good/oci-gzip.tar" -C "$store/came"
+	tar -xf "$store/kept.tar" -C "$store/went"
+	diff -r "$store/came/blobs" "$store/went/blobs"
+	hull image rm kept
+	[ -z "$(find "$HULL_ROOT/layers" -type f)" ]
+	rm -r "$store/came" "$store/went" "$store/kept.tar" "$HULL_ROOT"
+}
+
 @test "tag, history, inspect, rm" {
 	hull image import --quiet "$store/good/oci-gzip.tar" --name one
 	hull image tag one two:v2
