@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/container_args.h"
 
@@ -38,6 +39,13 @@ static int on_created(void *ctx, const char *id, struct err *err)
 	return container_write_cidfile(created->args->cidfile, id, err);
 }
 
+static void on_built(void *ctx, const struct engine_container *c)
+{
+	(void)ctx;
+	log_info("container=%.12s isolation=%s machine=%s", c->row.id, c->row.level,
+		 c->state.machine);
+}
+
 static int check_terminal(const struct container_args *args, struct err *err)
 {
 	if (!args->tty || !args->interactive || args->detach || isatty(STDIN_FILENO))
@@ -63,6 +71,7 @@ static int run_request(struct cli *cli, const struct container_args *args,
 	struct engine_caller caller = {
 		.streams = args->detach ? NULL : &streams,
 		.created = on_created,
+		.built = log_get_level() >= LOG_INFO ? on_built : NULL,
 		.ctx = &created,
 	};
 	struct engine_end end = { 0 };

@@ -133,10 +133,18 @@ struct engine_end {
 	bool oom;
 };
 
-/* Who called engine_run(): @streams NULL only starts the workload; @created may be NULL. */
+/**
+ * struct engine_caller - who called engine_run()
+ * @streams:	attached to the workload; NULL: it is only started
+ * @created:	told the id once the container is recorded, before anything of it is made; a
+ *		failure of its ends the run; may be NULL
+ * @built:	told what runs it, before its first process begins; may be NULL
+ * @ctx:	for both
+ */
 struct engine_caller {
 	const struct engine_streams *streams;
 	int (*created)(void *ctx, const char *id, struct err *err);
+	void (*built)(void *ctx, const struct engine_container *c);
 	void *ctx;
 };
 
@@ -144,8 +152,7 @@ struct engine_caller {
  * engine_run() - Create, start and, with streams, stay until the end
  * @e:		engine
  * @request:	as for engine_create()
- * @caller:	its @created is told the id once the container is recorded, before it starts; a
- *		failure of its ends the run
+ * @caller:	who stays, and what it wants to be told
  * @ret_end:	how it ended; untouched without streams
  * @err:	filled in on failure; kinds NO_COMMAND and CANNOT_EXEC are the workload's
  *

@@ -211,6 +211,16 @@ static bool is_exec_failure(const struct err *err)
 	return err && (err->kind == ERR_NO_COMMAND || err->kind == ERR_CANNOT_EXEC);
 }
 
+/* Our end of it broke, as when whoever reads our output has gone: say that it goes on. */
+static void hint_at_survivor(struct engine *e, const struct engine_container *c, struct err *err)
+{
+	struct engine_state state;
+
+	if (engine_state_read(e, &c->row, &state, NULL) == 0 && state.status == ENGINE_RUNNING)
+		err_hint(err, "the workload goes on: hull logs -f %s, hull stop %s", c->row.name,
+			 c->row.name);
+}
+
 /* Let it go, and with @streams stay. The lock on the run directory is no longer held. */
 static int begin(struct engine *e, const struct engine_container *c, struct monitor_client *client,
 		 const struct engine_streams *streams, struct engine_end *ret_end, struct err *err)
@@ -222,6 +232,7 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 
 	if (r < 0) {
 		(void)engine_reap_ended(e, c->row.id, is_exec_failure(err) ? err : NULL, NULL);
+		hint_at_survivor(e, c, err);
 		return r;
 	}
 	if (!streams)
@@ -266,6 +277,8 @@ static int run_to_created(struct engine *e, struct engine_request *request,
 	if (r == 0)
 		r = launch_start(e, c, &launch, ret, err);
 	failpoint("monitor-started");
+	if (r == 0 && caller->built && engine_state_read(e, &c->row, &c->state, NULL) == 0)
+		caller->built(caller->ctx, c);
 	if (r < 0)
 		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
 

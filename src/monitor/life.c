@@ -182,8 +182,9 @@ static int create_from(struct monitor *m, const struct request *req, struct prot
 	if (r < 0)
 		return r;
 	(void)snprintf(m->state.machine, sizeof(m->state.machine), "%s", m->ops->describe(m->sb));
+	r = state_write(m->run_fd, &m->state, err);
 
-	return watch_death(m, err);
+	return r < 0 ? r : watch_death(m, err);
 }
 
 /* Take down what is there of the sandbox. 0 or a negative errno. */
