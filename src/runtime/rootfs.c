@@ -23,19 +23,32 @@
 #define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define MASK_DIR "empty"
 
-/*
- * A filesystem of a namespace that is not ours (host, or joined by path) cannot be mounted from
- * our user namespace: what the host has is shown instead.
- */
-static int make_or_copy(const char *fstype, unsigned attrs, bool own, const char *host_path,
+/* Whose a namespace is, and so what its filesystems show. */
+enum owner {
+	OWNER_SANDBOX, /* made; what the host has where the kernel does not let us make it */
+	OWNER_HOST,    /* what the host has: ours cannot be mounted from our user namespace */
+	OWNER_OTHER,   /* joined by path: made, never the host's in its place */
+};
+
+static enum owner owner_of(const struct build *b, uint64_t flag, const char *mode)
+{
+	if (build_owns(b, flag))
+		return OWNER_SANDBOX;
+
+	return mode && mode[0] == '/' ? OWNER_OTHER : OWNER_HOST;
+}
+
+static int make_or_copy(const char *fstype, unsigned attrs, enum owner owner, const char *host_path,
 			struct err *err)
 {
 	const struct mount_change change = { .set = attrs, .recursive = true };
 	int fd = -EPERM, r;
 
-	if (own)
+	if (owner != OWNER_HOST)
 		fd = mount_new(fstype, NULL, 0, attrs, err);
-	if (fd >= 0 || (own && fd != -EPERM))
+	if (owner == OWNER_OTHER && fd == -EPERM)
+		err_hint(err, "joining it needs --userns host");
+	if (fd >= 0 || owner == OWNER_OTHER || (owner == OWNER_SANDBOX && fd != -EPERM))
 		return fd;
 	fd = mount_clone(AT_FDCWD, host_path, true, err);
 	if (fd < 0)
@@ -53,8 +66,8 @@ static int make_shm(const struct build *b, struct err *err)
 	char size[32];
 	struct mount_opt opts[] = { { "mode", "1777" }, { "size", size } };
 
-	if (!build_owns(b, CLONE_NEWIPC))
-		return make_or_copy("tmpfs", SAFE, false, "/dev/shm", err);
+	if (owner_of(b, CLONE_NEWIPC, spec->ns.ipc) == OWNER_HOST)
+		return make_or_copy("tmpfs", SAFE, OWNER_HOST, "/dev/shm", err);
 	(void)snprintf(size, sizeof(size), "%" PRIu64, spec->shm_bytes);
 
 	return mount_new("tmpfs", opts, spec->shm_bytes ? 2 : 1, SAFE, err);
@@ -69,19 +82,22 @@ int rootfs_prepare(const struct build *b, struct rootfs *ret, struct err *err)
 		{ "gid", "5" },
 	};
 	static const struct mount_opt scratch[] = { { "mode", "0755" }, { "size", "4m" } };
+	const struct spec_namespaces *ns = &b->setup->spec->ns;
 	bool privileged = b->setup->spec->privileged;
 
 	/* Whoever fails here ends: descriptors are not given back. */
-	ret->proc_fd = make_or_copy("proc", SAFE, build_owns(b, CLONE_NEWPID), "/proc", err);
+	ret->proc_fd = make_or_copy("proc", SAFE, owner_of(b, CLONE_NEWPID, ns->pid), "/proc", err);
 	if (ret->proc_fd < 0)
 		return err_wrap(err, ret->proc_fd, "/proc");
 	ret->sys_fd = make_or_copy("sysfs", SAFE | (privileged ? 0U : MOUNT_ATTR_RDONLY),
-				   build_owns(b, CLONE_NEWNET) || !b->setup->spec->uid_count,
+				   build_owns(b, CLONE_NEWNET) || !b->setup->spec->uid_count
+					   ? OWNER_SANDBOX
+					   : OWNER_HOST,
 				   "/sys", err);
 	if (ret->sys_fd < 0)
 		return err_wrap(err, ret->sys_fd, "/sys");
-	ret->mqueue_fd =
-		make_or_copy("mqueue", SAFE, build_owns(b, CLONE_NEWIPC), "/dev/mqueue", NULL);
+	ret->mqueue_fd = make_or_copy("mqueue", SAFE, owner_of(b, CLONE_NEWIPC, ns->ipc),
+				      "/dev/mqueue", NULL);
 	ret->devpts_fd = mount_new("devpts", devpts, ARRAY_SIZE(devpts),
 				   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
 	if (ret->devpts_fd < 0)
