@@ -389,6 +389,30 @@ static void mount_tables(void **state)
 	assert_false(box_says(box, " ext4 "));
 }
 
+/* CVE-2019-5736: processes that join are no way to the file of the program they are made by. */
+static void our_own_program(void **state)
+{
+	struct box *box = *state;
+	struct stat before, after;
+	int fd = open(box_path(box, "root/bin/trap"), O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+
+	assert_int_equal(fd_write_all(fd, "#!/proc/self/exe\n", 17), 0);
+	fd_close(fd);
+	assert_int_equal(stat("/proc/self/exe", &before), 0);
+	box->spec.uid_count = 0;
+	assert_int_equal(box_create(box, "while :; do for p in /proc/[0-9]*; do "
+					 "echo x >> $p/exe; done; done 2>/dev/null"),
+			 0);
+	assert_int_equal(box_start(box), 0);
+	for (int i = 0; i < 100; i++)
+		(void)box_exec(box, i % 2 ? "exec /bin/trap" : "exec true", NULL);
+	assert_int_equal(box_end(box), 128 + SIGKILL);
+	assert_int_equal(stat("/proc/self/exe", &after), 0);
+	assert_int_equal(before.st_size, after.st_size);
+	assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+}
+
 /* A privileged one sees devices and may do as it likes, on purpose. */
 static void privileged(void **state)
 {
@@ -413,7 +437,7 @@ int main(void)
 		CASE(hostile_user_database), CASE(capabilities),      CASE(denying_group),
 		CASE(environment),	     CASE(foreign_sysctls),   CASE(mounts_in_proc),
 		CASE(system_calls),	     CASE(devices),	      CASE(profile),
-		CASE(mount_tables),	     CASE(privileged),
+		CASE(mount_tables),	     CASE(our_own_program),   CASE(privileged),
 	};
 
 	/* Mounts that others make meanwhile are none of our business. */
