@@ -273,7 +273,8 @@ static void exec_beside(void **state)
 
 	assert_int_equal(box_create(box, "sleep 60"), 0);
 	assert_int_equal(box_start(box), 0);
-	assert_int_equal(box_exec(box, "hostname; id -u; grep -c sleep /proc/1/cmdline; exit 5", "joe"), 5);
+	assert_int_equal(
+		box_exec(box, "hostname; id -u; grep -c sleep /proc/1/cmdline; exit 5", "joe"), 5);
 	assert_string_equal(box->output, "box\n1000\n1\n");
 	assert_int_equal(box_exec(box, "cat /proc/self/cgroup | grep -vc ':/$'", NULL), 1);
 	assert_string_equal(box->output, "0\n");
