@@ -40,7 +40,9 @@ int import_add(struct importer *im, const struct document *config, const struct 
 /* Read a document by its name in the archive; computes its digest. */
 int import_document(struct importer *im, const char *name, struct document *ret, struct err *err);
 
+/* Import all images of @im->archive, which has an index.json. 0 or a negative errno. */
 int import_oci(struct importer *im, struct err *err);
+/* The same for one that has the manifest.json of docker save. */
 int import_docker(struct importer *im, struct err *err);
 
 #endif

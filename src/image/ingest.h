@@ -55,7 +55,9 @@ struct ingest {
 	struct progress *progress;
 };
 
+/* Start the unpacker on a new ingest. 0, or a negative errno with nothing left to abort. */
 int ingest_begin(struct ingest *i, struct store *s, struct progress *progress, struct err *err);
+/* The next bytes of the blob. 0 or a negative errno, with the reason of the unpacker. */
 int ingest_feed(struct ingest *i, const void *buf, size_t len, struct err *err);
 /* Whether it worked or not, nothing is left to abort. */
 int ingest_finish(struct ingest *i, struct unpack_result *ret, struct err *err);

@@ -164,6 +164,7 @@ struct spec_docker_archive {
 void spec_docker_archive_done(struct spec_docker_archive *archive);
 DEFINE_AUTO_DONE(spec_docker_archive)
 
+/* Read a manifest.json, which is an array. As spec_image_decode(). */
 int spec_docker_archive_decode(const char *text, size_t len, struct spec_docker_archive *ret,
 			       struct err *err);
 

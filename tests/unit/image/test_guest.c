@@ -182,6 +182,8 @@ static void test_order(void **state)
 		{ "none", true }, { "top", false }, { "low", false }, { "built_in", false }
 	};
 	static const struct kmod_want loop = { "loop_a", false }, orphan = { "orphan", false };
+	static const char order[] =
+		"/lib/modules/low.ko\n/lib/modules/mid_dle.ko\n/lib/modules/top.ko\n";
 	char dir[] = "/tmp/test_guest.XXXXXX", module[1024];
 	auto_close int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_close int dir_fd = -1;
@@ -211,9 +213,7 @@ static void test_order(void **state)
 	assert_int_equal(initrd_write(out_fd, "agent", 5, &list, NULL), 0);
 	assert_true(pread(out_fd, initrd, sizeof(initrd), 0) > 0);
 	assert_memory_equal(initrd, "070701", 6);
-	assert_non_null(
-		memmem(initrd, sizeof(initrd),
-		       "/lib/modules/low.ko\n/lib/modules/mid_dle.ko\n/lib/modules/top.ko\n", 66));
+	assert_non_null(memmem(initrd, sizeof(initrd), order, strlen(order)));
 	assert_int_equal(path_rmtree(tmp_fd, dir + strlen("/tmp/"), NULL), 0);
 }
 
