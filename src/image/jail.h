@@ -3,7 +3,8 @@
  * jail.h - what a process gives up before it reads bytes from strangers
  *
  * jail_enter() in a single-threaded child: user, network, mount and IPC namespaces of its own,
- * no privilege to gain, no path of the filesystem (Landlock), limits on memory and time.
+ * no privilege to gain, no path of the filesystem (Landlock), limits on memory and time, and an
+ * end with its parent.
  * jail_seal() once its threads run: from then on nothing but reading and writing descriptors it
  * has, memory, and waiting for its own threads; anything else kills it.
  *

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,7 +58,6 @@ static void run_child(struct unpack_fds fds, const uint8_t seed[16])
 	(void)close_range(3 + ARRAY_SIZE(list), ~0U, 0);
 	/* Its reader gone, a write shall fail, not kill. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	unpack_child(&fds, seed);
 }
 
