@@ -46,21 +46,13 @@ static int remove_logs(const struct engine *e, const char *id, struct err *err)
 	return r;
 }
 
-/* Once the container's row is gone, so that nobody uses them; shared by now or gone is fine. */
-static int remove_volumes(struct engine *e, const struct engine_config *config, struct err *err)
+static bool has_anonymous(const struct engine_config *config)
 {
-	for (size_t i = 0; i < config->mounts_len; i++) {
-		const struct engine_mount *mount = &config->mounts[i];
-		int r;
+	for (size_t i = 0; i < config->mounts_len; i++)
+		if (config->mounts[i].anonymous)
+			return true;
 
-		if (!mount->anonymous || !mount->source)
-			continue;
-		r = store_volume_remove(e->store, mount->source, err);
-		if (r < 0 && r != -EBUSY && r != -ENOENT)
-			return r;
-	}
-
-	return 0;
+	return false;
 }
 
 int engine_remove_locked(struct engine *e, const struct engine_container *c, int dir_fd,
@@ -72,11 +64,11 @@ int engine_remove_locked(struct engine *e, const struct engine_container *c, int
 	if (r == 0)
 		r = remove_logs(e, id, err);
 	failpoint("container-emptied");
-	if (r == 0)
+	if (r == 0 && volumes && has_anonymous(&c->config))
+		r = store_container_remove_with_volumes(e->store, id, err);
+	else if (r == 0)
 		r = store_container_remove(e->store, id, err);
 	failpoint("container-removed");
-	if (r == 0 && volumes)
-		r = remove_volumes(e, &c->config, err);
 	if (r == 0)
 		r = rundir_remove(e, id, dir_fd, err);
 

@@ -309,6 +309,8 @@ int store_volume_use(struct store *s, const char *volume, const char *container_
 		     struct err *err);
 /* Ids of the containers that use it are appended. */
 int store_volume_users(struct store *s, const char *volume, struct strv *ret, struct err *err);
+/* As store_container_remove(), in one step with the anonymous volumes that it alone uses. */
+int store_container_remove_with_volumes(struct store *s, const char *id, struct err *err);
 /* -EBUSY with kind CONFLICT while used; -ENOENT. */
 int store_volume_remove(struct store *s, const char *name, struct err *err);
 /* Bytes it takes on disk, as du counts. */

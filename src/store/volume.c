@@ -257,3 +257,41 @@ int store_volume_usage(struct store *s, const char *name, uint64_t *ret_bytes, s
 
 	return du_bytes(all_fd, name, ret_bytes, err);
 }
+
+/* Names of the anonymous volumes of a container are appended. */
+static int list_own(struct store *s, const char *id, struct strv *ret, struct err *err)
+{
+	auto_query *query = NULL;
+	int r = db_query(s->db, &query, err,
+			 "SELECT name FROM volumes JOIN volume_users ON volume=name"
+			 " WHERE container_id=?1 AND anonymous AND NOT EXISTS(SELECT 1 FROM"
+			 " volume_users WHERE volume=name AND container_id<>?1)",
+			 "t", id);
+
+	while (r == 0 && (r = db_step(query, err)) == 1)
+		r = strv_add(ret, db_column_text(query, 0));
+
+	return r;
+}
+
+int store_container_remove_with_volumes(struct store *s, const char *id, struct err *err)
+{
+	auto_done(db_txn) txn = { 0 };
+	auto_done(strv) names = { 0 };
+	int r = db_txn_begin(s->db, false, &txn, err);
+
+	if (r == 0)
+		r = list_own(s, id, &names, err);
+	if (r == 0)
+		r = store_container_remove(s, id, err);
+	for (size_t i = 0; i < names.len && r == 0; i++) {
+		if (s->lock_fd >= 0)
+			lock_release(s->lock_fd, INTENT_VOLUME, names.items[i]);
+		r = remove_row(s, names.items[i], err);
+	}
+	if (r == 0)
+		r = db_txn_commit(&txn, err);
+	failpoint("volumes-removed");
+
+	return r < 0 ? r : reclaim_all(s, NULL, err);
+}

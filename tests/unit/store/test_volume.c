@@ -87,6 +87,36 @@ static void test_used(void **state)
 	fixture_assert_clean(f);
 }
 
+/* Its own anonymous volumes go with a container; named ones, and those of others too, stay. */
+static void test_removed_with_container(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(store_container) c = { 0 }, other = { 0 };
+	auto_done(store_volume) own = { 0 }, shared = { 0 }, named = { 0 };
+	char id[STORE_DIGEST_BYTES];
+	bool is_new;
+
+	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
+	fixture_container(&c, 1, "web", id);
+	fixture_container(&other, 2, "db", id);
+	assert_ok(f, store_container_add(f->store, &c, &f->err));
+	assert_ok(f, store_container_add(f->store, &other, &f->err));
+	assert_ok(f, store_volume_make(f->store, NULL, NULL, &own, &is_new, &f->err));
+	assert_ok(f, store_volume_make(f->store, NULL, NULL, &shared, &is_new, &f->err));
+	assert_ok(f, store_volume_make(f->store, "data", NULL, &named, &is_new, &f->err));
+	assert_ok(f, store_volume_use(f->store, own.name, c.id, &f->err));
+	assert_ok(f, store_volume_use(f->store, shared.name, c.id, &f->err));
+	assert_ok(f, store_volume_use(f->store, shared.name, other.id, &f->err));
+	assert_ok(f, store_volume_use(f->store, "data", c.id, &f->err));
+	assert_ok(f, store_container_remove_with_volumes(f->store, c.id, &f->err));
+	assert_int_equal(access(own.path, F_OK), -1);
+	assert_int_equal(access(shared.path, F_OK), 0);
+	assert_int_equal(access(named.path, F_OK), 0);
+	assert_ok(f, store_container_remove_with_volumes(f->store, other.id, &f->err));
+	assert_int_equal(access(shared.path, F_OK), -1);
+	fixture_assert_clean(f);
+}
+
 /* A crash between the row and the directory is mended by whoever asks next. */
 static void make_data(struct fixture *f)
 {
@@ -147,8 +177,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_make_and_find), T(test_bad_names), T(test_used),
-		T(test_killed),	       T(test_adopted),
+		T(test_make_and_find),		T(test_bad_names), T(test_used),
+		T(test_removed_with_container), T(test_killed),	   T(test_adopted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
