@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * console.c - virtio console with named ports (virtio 1.2, section 5.3)
+ *
+ * Theory of operation
+ *
+ * Port N has a receive queue (bytes for the guest) and a transmit queue. A descriptor is watched
+ * for input only while the guest has given buffers, and for output only after it has refused
+ * bytes; so a side that does not read makes the other one wait, and memory stays as it is.
+ *
+ * A chain that the descriptor takes only in part goes back to the ring; sent_bytes says how much
+ * of it is out. A guest that changes the chain meanwhile garbles its own stream and no more.
+ *
+ * What the guest is to be told by control messages is a set of bits for each port rather than a
+ * queue: however often something changes, only the latest is told.
+ */
+#include "vmm/virtio/console.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_console.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+
+#define QUEUE_SIZE 64
+#define CONTROL_IN 2  /* queue of messages to the guest */
+#define CONTROL_OUT 3 /* and of those from it */
+#define PCI_CLASS_OTHER_COMMUNICATION 0x078000
+/* Whatever the interrupts: more bytes than this at once starve the other devices. */
+#define INPUT_BUDGET_BYTES (4 * MIB)
+
+/* In the order in which the guest must be told. */
+enum announce {
+	ANNOUNCE_ADD = 1 << 0,
+	ANNOUNCE_CONSOLE = 1 << 1,
+	ANNOUNCE_NAME = 1 << 2,
+	ANNOUNCE_OPEN = 1 << 3,
+	ANNOUNCE_SIZE = 1 << 4,
+};
+
+struct port {
+	struct virtio_console *console;
+	unsigned id;
+	char name[VIRTIO_CONSOLE_NAME_MAX]; /* "" when it has none */
+	bool is_console;
+	bool out_gone; /* whoever read it has closed it */
+	struct loop_source in, out;
+	struct virtio_console_port_state state;
+};
+
+struct virtio_console {
+	struct virtio_device dev; /* first, so that the device is the console */
+	struct virtio_console_config config;
+	size_t ports_len;
+	struct port ports[VIRTIO_CONSOLE_PORTS_MAX];
+};
+
+const struct confine_list virtio_console_calls =
+	CONFINE_LIST(CONFINE_ALLOW(SYS_readv), CONFINE_ALLOW(SYS_writev));
+
+static struct virtio_console *console_of(struct virtio_device *dev)
+{
+	return (struct virtio_console *)dev;
+}
+
+static unsigned receive_queue(const struct port *port)
+{
+	return port->id == 0 ? 0 : 2 * port->id + 2;
+}
+
+static unsigned transmit_queue(const struct port *port)
+{
+	return receive_queue(port) + 1;
+}
+
+static struct port *port_of_queue(struct virtio_console *console, unsigned queue)
+{
+	return &console->ports[queue < CONTROL_IN ? 0 : queue / 2 - 1];
+}
+
+static bool is_open(const struct port *port)
+{
+	return port->state.guest_open ||
+	       !virtio_has(&port->console->dev, VIRTIO_CONSOLE_F_MULTIPORT);
+}
+
+static void watch(struct port *port, struct loop_source *source, uint32_t events)
+{
+	struct loop *loop = port->console->dev.env.loop;
+
+	if (events == 0)
+		loop_del(loop, source);
+	else if (source->events == 0)
+		(void)loop_add(loop, source, events);
+}
+
+/* The message of the lowest bit of @bits into @chain. */
+static void write_message(struct port *port, uint8_t bits, struct virtq_chain *chain)
+{
+	struct virtio_console_control head = { .id = htole32(port->id), .value = htole16(1) };
+	const struct virtio_console_config *config = &port->console->config;
+	/* Linux has them in this order; the specification says otherwise. */
+	__le16 size[2] = { config->rows, config->cols };
+	const void *body = NULL;
+	size_t body_len = 0;
+	uint16_t event = VIRTIO_CONSOLE_PORT_ADD;
+
+	switch (bits & -bits) {
+	case ANNOUNCE_CONSOLE:
+		event = VIRTIO_CONSOLE_CONSOLE_PORT;
+		break;
+	case ANNOUNCE_NAME:
+		event = VIRTIO_CONSOLE_PORT_NAME;
+		body = port->name;
+		body_len = strlen(port->name);
+		break;
+	case ANNOUNCE_OPEN:
+		event = VIRTIO_CONSOLE_PORT_OPEN;
+		head.value = htole16(!port->state.host_closed);
+		break;
+	case ANNOUNCE_SIZE:
+		event = VIRTIO_CONSOLE_RESIZE;
+		body = size;
+		body_len = sizeof(size);
+		break;
+	default:
+		break;
+	}
+	head.event = htole16(event);
+	(void)virtq_chain_write(chain, &head, sizeof(head));
+	(void)virtq_chain_write(chain, body, body_len);
+}
+
+/* Tell the guest what it has given buffers for. */
+static void send_messages(struct virtio_console *console)
+{
+	struct virtq *q = &console->dev.queues[CONTROL_IN];
+	struct virtq_chain chain;
+
+	for (size_t i = 0; i < console->ports_len; i++) {
+		struct port *port = &console->ports[i];
+
+		while (port->state.announce) {
+			if (!virtq_pop(q, &chain) && !(virtq_unmute(q) && virtq_pop(q, &chain)))
+				goto out;
+			write_message(port, port->state.announce, &chain);
+			port->state.announce &= (uint8_t)(port->state.announce - 1);
+			virtq_push(q, chain.head, chain.written_bytes);
+		}
+	}
+out:
+	virtio_signal(&console->dev, CONTROL_IN);
+}
+
+static void announce(struct port *port, uint8_t bits)
+{
+	if (!virtio_has(&port->console->dev, VIRTIO_CONSOLE_F_MULTIPORT))
+		return;
+	port->state.announce |= bits;
+	if (virtio_running(&port->console->dev))
+		send_messages(port->console);
+}
+
+static void close_input(struct port *port)
+{
+	watch(port, &port->in, 0);
+	port->state.host_closed = true;
+	announce(port, ANNOUNCE_OPEN);
+}
+
+enum input {
+	INPUT_MORE, /* try again */
+	INPUT_WAIT, /* watch the descriptor */
+	INPUT_STOP, /* until the guest gives buffers */
+};
+
+static enum input read_once(struct port *port, struct virtq *q, size_t *budget)
+{
+	struct virtq_chain chain;
+	ssize_t n = 0;
+
+	if (!virtq_pop(q, &chain))
+		return virtq_unmute(q) ? INPUT_MORE : INPUT_STOP;
+	if (chain.writable_len > 0)
+		n = readv(port->in.fd, chain.writable, (int)chain.writable_len);
+	if (n > 0) {
+		bool drained = (size_t)n < chain.writable_bytes;
+
+		virtq_chain_filled(&chain, (size_t)n);
+		virtq_push(q, chain.head, chain.written_bytes);
+		*budget -= MIN((size_t)n, *budget);
+		return drained ? INPUT_WAIT : INPUT_MORE;
+	}
+	if (chain.writable_len == 0) {
+		virtq_break(q, "receive buffer without room");
+		return INPUT_STOP;
+	}
+	virtq_unpop(q);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return INPUT_WAIT;
+	close_input(port); /* the end, or an error that will not go away */
+
+	return INPUT_STOP;
+}
+
+/* Pass on what the descriptor has and the guest has room for. */
+static void receive(struct port *port)
+{
+	struct virtio_device *dev = &port->console->dev;
+	struct virtq *q = &dev->queues[receive_queue(port)];
+	size_t budget = INPUT_BUDGET_BYTES;
+	enum input next = INPUT_MORE;
+
+	if (!virtio_running(dev) || !virtq_running(q) || !is_open(port) || port->in.fd < 0 ||
+	    port->state.host_closed) {
+		watch(port, &port->in, 0);
+		return;
+	}
+	virtq_mute(q);
+	while (next == INPUT_MORE && budget > 0)
+		next = read_once(port, q, &budget);
+	watch(port, &port->in, next == INPUT_STOP ? 0 : EPOLLIN);
+	virtio_signal(dev, receive_queue(port));
+}
+
+static enum virtio_verdict transmit_chain(struct virtio_device *dev, unsigned queue,
+					  struct virtq_chain *chain)
+{
+	struct port *port = port_of_queue(console_of(dev), queue);
+
+	virtq_chain_skip(chain, port->state.sent_bytes);
+	while (chain->readable_len > 0 && !port->out_gone && port->out.fd >= 0) {
+		ssize_t n = writev(port->out.fd, chain->readable, (int)chain->readable_len);
+
+		if (n >= 0) {
+			virtq_chain_skip(chain, (size_t)n);
+			port->state.sent_bytes += (uint64_t)n;
+		} else if (errno == EAGAIN) {
+			watch(port, &port->out, EPOLLOUT);
+			return VIRTIO_LATER;
+		} else if (errno != EINTR) {
+			port->out_gone = true;
+		}
+	}
+	port->state.sent_bytes = 0;
+
+	return VIRTIO_DONE;
+}
+
+static enum virtio_verdict control_chain(struct virtio_device *dev, unsigned queue UNUSED,
+					 struct virtq_chain *chain)
+{
+	struct virtio_console *console = console_of(dev);
+	struct virtio_console_control message;
+	struct port *port;
+	uint32_t id;
+	bool yes;
+
+	if (virtq_chain_read(chain, &message, sizeof(message)) < sizeof(message))
+		return VIRTIO_DONE;
+	yes = le16toh(message.value) == 1;
+	if (le16toh(message.event) == VIRTIO_CONSOLE_DEVICE_READY) {
+		for (size_t i = 0; yes && i < console->ports_len; i++)
+			announce(&console->ports[i], ANNOUNCE_ADD);
+		return VIRTIO_DONE;
+	}
+	id = le32toh(message.id);
+	if (id >= console->ports_len)
+		return VIRTIO_DONE;
+	port = &console->ports[id];
+	if (le16toh(message.event) == VIRTIO_CONSOLE_PORT_READY && yes) {
+		uint8_t bits = ANNOUNCE_OPEN;
+
+		if (port->is_console)
+			bits |= ANNOUNCE_CONSOLE;
+		if (port->is_console && console->config.cols)
+			bits |= ANNOUNCE_SIZE;
+		if (port->name[0])
+			bits |= ANNOUNCE_NAME;
+		announce(port, bits);
+	} else if (le16toh(message.event) == VIRTIO_CONSOLE_PORT_OPEN) {
+		port->state.guest_open = yes;
+		receive(port);
+	}
+
+	return VIRTIO_DONE;
+}
+
+static bool kick(struct virtio_device *dev, unsigned queue)
+{
+	struct virtio_console *console = console_of(dev);
+
+	if (queue == CONTROL_IN) {
+		send_messages(console);
+		return false;
+	}
+	if (queue == CONTROL_OUT)
+		return virtio_drain(dev, queue, control_chain);
+	if (queue % 2 == 0) {
+		receive(port_of_queue(console, queue));
+		return false;
+	}
+
+	return virtio_drain(dev, queue, transmit_chain);
+}
+
+static void on_input(void *ctx, uint32_t events UNUSED)
+{
+	struct port *port = ctx;
+
+	receive(port);
+	virtio_check(&port->console->dev);
+}
+
+static void on_output(void *ctx, uint32_t events UNUSED)
+{
+	struct port *port = ctx;
+
+	watch(port, &port->out, 0);
+	/* Through the bell, which knows whether the device still runs. */
+	virtio_ring(&port->console->dev, transmit_queue(port));
+}
+
+static bool reset(struct virtio_device *dev)
+{
+	struct virtio_console *console = console_of(dev);
+
+	for (size_t i = 0; i < console->ports_len; i++) {
+		struct port *port = &console->ports[i];
+
+		watch(port, &port->in, 0);
+		watch(port, &port->out, 0);
+		port->state = (struct virtio_console_port_state){
+			.host_closed = port->state.host_closed,
+		};
+	}
+
+	return true;
+}
+
+static const struct virtio_ops ops = {
+	.kick = kick,
+	.reset = reset,
+};
+
+/* Take the descriptors of @config over. */
+static int init_port(struct virtio_console *console, unsigned id,
+		     const struct virtio_console_port_config *config, struct err *err)
+{
+	struct port *port = &console->ports[id];
+	int out_fd = config->out_fd;
+
+	/* A descriptor is watched once: reading and writing one socket needs a second one. */
+	if (out_fd >= 0 && out_fd == config->in_fd)
+		out_fd = fcntl(out_fd, F_DUPFD_CLOEXEC, 3);
+	*port = (struct port){
+		.console = console,
+		.id = id,
+		.is_console = config->console,
+		.in = { .fd = config->in_fd, .fn = on_input, .ctx = port },
+		.out = { .fd = out_fd, .fn = on_output, .ctx = port },
+		.state = { .host_closed = config->in_fd < 0 && config->out_fd < 0 },
+	};
+	if (config->out_fd >= 0 && out_fd < 0)
+		return err_sys(err, "console: duplicate a descriptor");
+	if (config->name && strlen(config->name) >= sizeof(port->name))
+		return err_set(err, ENAMETOOLONG, "console: name of port %u", id);
+	if (config->name)
+		(void)snprintf(port->name, sizeof(port->name), "%s", config->name);
+	if ((port->in.fd >= 0 && fd_set_nonblock(port->in.fd, 1) < 0) ||
+	    (port->out.fd >= 0 && fd_set_nonblock(port->out.fd, 1) < 0))
+		return err_sys(err, "console: make port %u non-blocking", id);
+
+	return 0;
+}
+
+int virtio_console_new(const struct virtio_env *env, const struct virtio_console_port_config *ports,
+		       size_t ports_len, struct virtio_console **ret, struct err *err)
+{
+	struct virtio_console *console = calloc(1, sizeof(*console));
+	uint16_t sizes[2 * VIRTIO_CONSOLE_PORTS_MAX + 2];
+	struct virtio_spec spec = {
+		.name = "console",
+		.ops = &ops,
+		.type = VIRTIO_ID_CONSOLE,
+		.class_code = PCI_CLASS_OTHER_COMMUNICATION,
+		.features = VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) |
+			    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE),
+		.queue_sizes = sizes,
+		.queues_len = (unsigned)(2 * ports_len + 2),
+		.config_bytes = sizeof(console->config),
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		sizes[i] = QUEUE_SIZE;
+	if (!console || ports_len < 1 || ports_len > VIRTIO_CONSOLE_PORTS_MAX)
+		r = err_set(err, console ? EINVAL : ENOMEM, "console of %zu ports", ports_len);
+	for (unsigned i = 0; i < ports_len; i++) {
+		if (r == 0)
+			console->ports_len = i + 1;
+		if (r == 0) {
+			r = init_port(console, i, &ports[i], err);
+		} else {
+			fd_close(ports[i].in_fd);
+			fd_close(ports[i].out_fd);
+		}
+	}
+	if (r == 0) {
+		console->config.max_nr_ports = htole32((uint32_t)ports_len);
+		spec.config = &console->config;
+		r = virtio_init(&console->dev, &spec, env, err);
+	}
+	if (r < 0) {
+		virtio_console_free(console);
+		return r;
+	}
+	*ret = console;
+
+	return 0;
+}
+
+void virtio_console_free(struct virtio_console *console)
+{
+	if (!console)
+		return;
+	for (size_t i = 0; i < console->ports_len; i++) {
+		struct port *port = &console->ports[i];
+
+		watch(port, &port->in, 0);
+		watch(port, &port->out, 0);
+		fd_close(port->in.fd);
+		fd_close(port->out.fd);
+	}
+	virtio_done(&console->dev);
+	free(console);
+}
+
+void virtio_console_resize(struct virtio_console *console, uint16_t columns, uint16_t rows)
+{
+	console->config.cols = htole16(columns);
+	console->config.rows = htole16(rows);
+	virtio_config_changed(&console->dev);
+	for (size_t i = 0; i < console->ports_len; i++)
+		if (console->ports[i].is_console && console->ports[i].state.guest_open)
+			announce(&console->ports[i], ANNOUNCE_SIZE);
+}
+
+struct virtio_device *virtio_console_device(struct virtio_console *console)
+{
+	return &console->dev;
+}
+
+void virtio_console_save(const struct virtio_console *console, struct virtio_console_state *ret)
+{
+	*ret = (struct virtio_console_state){
+		.columns = le16toh(console->config.cols),
+		.rows = le16toh(console->config.rows),
+	};
+	for (size_t i = 0; i < console->ports_len; i++)
+		ret->ports[i] = console->ports[i].state;
+}
+
+void virtio_console_load(struct virtio_console *console, const struct virtio_console_state *state)
+{
+	console->config.cols = htole16(state->columns);
+	console->config.rows = htole16(state->rows);
+	for (size_t i = 0; i < console->ports_len; i++)
+		console->ports[i].state = state->ports[i];
+}

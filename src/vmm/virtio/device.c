@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * device.c - the life of a virtio device, whatever its kind (virtio 1.2, section 3)
+ */
+#include "vmm/virtio/device.h"
+
+#include <errno.h>
+#include <linux/virtio_pci.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macro.h"
+
+#define STATUS_BY_DRIVER                                                                      \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
+	 VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)
+
+#define ISR_QUEUE 0x1 /* the header has only the other bit */
+
+const struct confine_list virtio_calls =
+	CONFINE_LIST(CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_write));
+
+static bool has_status(const struct virtio_device *dev, uint8_t bits)
+{
+	return (dev->state.status & bits) == bits;
+}
+
+bool virtio_running(const struct virtio_device *dev)
+{
+	return has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
+	       !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET) && !dev->state.resetting &&
+	       !dev->paused && pci_is_master(dev->fn);
+}
+
+bool virtio_has(const struct virtio_device *dev, unsigned bit)
+{
+	return dev->state.driver_features & VIRTIO_FEATURE(bit);
+}
+
+static void needs_reset(struct virtio_device *dev, const char *why)
+{
+	if (has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
+		return;
+	log_warn("device=%s guest breaks the rules of virtio: %s", dev->spec.name, why);
+	dev->state.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	/* The specification asks for the interrupt only once the driver is ready for it. */
+	if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK))
+		virtio_config_changed(dev);
+}
+
+void virtio_check(struct virtio_device *dev)
+{
+	for (unsigned i = 0; i < dev->spec.queues_len; i++)
+		if (dev->queues[i].broken)
+			needs_reset(dev, dev->queues[i].broken);
+}
+
+void virtio_signal(struct virtio_device *dev, unsigned queue)
+{
+	struct virtq *q = &dev->queues[queue];
+
+	if (!virtq_wants_interrupt(q))
+		return;
+	dev->state.isr |= ISR_QUEUE;
+	if (q->state.vector != VIRTIO_MSI_NO_VECTOR)
+		pci_raise(dev->fn, q->state.vector);
+}
+
+void virtio_config_changed(struct virtio_device *dev)
+{
+	dev->state.config_generation++;
+	dev->state.isr |= VIRTIO_PCI_ISR_CONFIG;
+	if (dev->state.config_vector != VIRTIO_MSI_NO_VECTOR)
+		pci_raise(dev->fn, dev->state.config_vector);
+}
+
+void virtio_ring(struct virtio_device *dev, unsigned queue)
+{
+	uint64_t one = 1;
+
+	/* Fails only when the counter is full, and then the bell rings already. */
+	(void)!write(dev->bells[queue].source.fd, &one, sizeof(one));
+}
+
+static void on_bell(void *ctx, uint32_t events UNUSED)
+{
+	struct virtio_bell *bell = ctx;
+	struct virtio_device *dev = bell->dev;
+	uint64_t count;
+
+	(void)!read(bell->source.fd, &count, sizeof(count));
+	if (!virtio_running(dev) || !virtq_running(&dev->queues[bell->queue]))
+		return;
+	if (dev->spec.ops->kick(dev, bell->queue))
+		virtio_ring(dev, bell->queue);
+	virtio_check(dev);
+}
+
+bool virtio_drain(struct virtio_device *dev, unsigned queue,
+		  enum virtio_verdict (*handle)(struct virtio_device *dev, unsigned queue,
+						struct virtq_chain *chain))
+{
+	struct virtq *q = &dev->queues[queue];
+	struct virtq_chain chain;
+	unsigned budget = VIRTIO_BUDGET;
+	bool more = true;
+
+	virtq_mute(q);
+	while (more && budget > 0) {
+		enum virtio_verdict verdict;
+
+		if (!virtq_pop(q, &chain)) {
+			more = virtq_unmute(q);
+			continue;
+		}
+		budget--;
+		verdict = handle(dev, queue, &chain);
+		if (verdict == VIRTIO_LATER) {
+			virtq_unpop(q);
+			break;
+		}
+		if (verdict == VIRTIO_DONE)
+			virtq_push(q, chain.head, chain.written_bytes);
+	}
+	virtio_signal(dev, queue);
+
+	return more && budget == 0;
+}
+
+static void forget_driver(struct virtio_device *dev)
+{
+	dev->state = (struct virtio_state){
+		/* A driver that read half of the configuration must see that it was reset. */
+		.config_generation = (uint8_t)(dev->state.config_generation + 1),
+		.config_vector = VIRTIO_MSI_NO_VECTOR,
+	};
+	for (unsigned i = 0; i < dev->spec.queues_len; i++)
+		virtq_init(&dev->queues[i], dev->spec.queue_sizes[i]);
+}
+
+void virtio_reset_done(struct virtio_device *dev)
+{
+	if (dev->state.resetting)
+		forget_driver(dev);
+}
+
+static void reset(struct virtio_device *dev)
+{
+	dev->state.resetting = true;
+	/* Nothing of the old driver's is touched from here on, but by requests in flight. */
+	for (unsigned i = 0; i < dev->spec.queues_len; i++)
+		virtq_stop(&dev->queues[i]);
+	if (!dev->spec.ops->reset || dev->spec.ops->reset(dev))
+		virtio_reset_done(dev);
+}
+
+static int start_queues(struct virtio_device *dev)
+{
+	for (unsigned i = 0; i < dev->spec.queues_len; i++) {
+		struct virtq *q = &dev->queues[i];
+
+		if (q->state.enabled && virtq_start(q, dev->env.memory, dev->state.driver_features))
+			return -EINVAL;
+	}
+
+	return 0;
+}
+
+static void ring_all(struct virtio_device *dev)
+{
+	for (unsigned i = 0; i < dev->spec.queues_len && !dev->spec.direct; i++)
+		virtio_ring(dev, i);
+}
+
+static int run(struct virtio_device *dev)
+{
+	int r = start_queues(dev);
+
+	if (r == 0 && dev->spec.ops->activate)
+		r = dev->spec.ops->activate(dev);
+	/* Chains may be there from before; a driver need not notify for those. */
+	if (r == 0)
+		ring_all(dev);
+
+	return r;
+}
+
+void virtio_pause(struct virtio_device *dev, bool paused)
+{
+	dev->paused = paused;
+	if (!paused)
+		ring_all(dev);
+}
+
+void virtio_set_status(struct virtio_device *dev, uint8_t status)
+{
+	uint8_t fresh = (uint8_t)(status & STATUS_BY_DRIVER & ~dev->state.status);
+
+	if (dev->state.resetting)
+		return;
+	if (status == 0) {
+		reset(dev);
+		return;
+	}
+	/* Features that were not offered are refused by leaving FEATURES_OK clear. */
+	if ((fresh & VIRTIO_CONFIG_S_FEATURES_OK) &&
+	    ((dev->state.driver_features & ~(dev->spec.features | VIRTIO_QUEUE_FEATURES)) ||
+	     !virtio_has(dev, VIRTIO_F_VERSION_1)))
+		fresh &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	dev->state.status |= (uint8_t)(fresh & ~VIRTIO_CONFIG_S_DRIVER_OK);
+	if (!(fresh & VIRTIO_CONFIG_S_DRIVER_OK) || !has_status(dev, VIRTIO_CONFIG_S_FEATURES_OK) ||
+	    has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
+		return;
+	dev->state.status |= VIRTIO_CONFIG_S_DRIVER_OK;
+	if (run(dev) < 0)
+		needs_reset(dev, "queues cannot be started");
+}
+
+int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
+		const struct virtio_env *env, struct err *err)
+{
+	int r;
+
+	*dev = (struct virtio_device){
+		.spec = *spec,
+		.env = *env,
+		.queues = calloc(spec->queues_len, sizeof(*dev->queues)),
+		.bells = calloc(spec->queues_len, sizeof(*dev->bells)),
+	};
+	if (!dev->queues || !dev->bells)
+		return err_set(err, ENOMEM, "%s: no memory", spec->name);
+	forget_driver(dev);
+	for (unsigned i = 0; i < spec->queues_len; i++)
+		dev->bells[i] = (struct virtio_bell){
+			.dev = dev,
+			.queue = i,
+			.source = { .fd = -1, .fn = on_bell, .ctx = &dev->bells[i] },
+		};
+	for (unsigned i = 0; i < spec->queues_len; i++) {
+		dev->bells[i].source.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (dev->bells[i].source.fd < 0)
+			return err_sys(err, "%s: make an eventfd", spec->name);
+		r = spec->direct ? 0 : loop_add(env->loop, &dev->bells[i].source, EPOLLIN);
+		if (r < 0)
+			return err_set(err, -r, "%s: watch a queue", spec->name);
+	}
+	r = virtio_pci_init(dev, err);
+
+	return r < 0 ? err_wrap(err, r, "%s", spec->name) : 0;
+}
+
+void virtio_done(struct virtio_device *dev)
+{
+	for (unsigned i = 0; dev->bells && i < dev->spec.queues_len; i++) {
+		if (!dev->bells[i].dev)
+			break;
+		if (dev->fn)
+			pci_remove_doorbell(dev->fn, dev->bells[i].source.fd);
+		loop_del(dev->env.loop, &dev->bells[i].source);
+		fd_close(dev->bells[i].source.fd);
+	}
+	free(dev->bells);
+	free(dev->queues);
+	*dev = (struct virtio_device){ .fn = NULL };
+}
+
+void virtio_save(const struct virtio_device *dev, struct virtio_saved *ret)
+{
+	*ret = (struct virtio_saved){ .state = dev->state };
+	for (unsigned i = 0; i < dev->spec.queues_len; i++)
+		ret->queues[i] = dev->queues[i].state;
+	pci_save(dev->fn, &ret->pci);
+}
+
+int virtio_load(struct virtio_device *dev, const struct virtio_saved *saved, struct err *err)
+{
+	int r = pci_load(dev->fn, &saved->pci, err);
+
+	if (r < 0)
+		return r;
+	if (saved->state.resetting ||
+	    (saved->state.driver_features & ~(dev->spec.features | VIRTIO_QUEUE_FEATURES)))
+		return err_set(err, EINVAL, "%s: state is of another device", dev->spec.name);
+	dev->state = saved->state;
+	for (unsigned i = 0; i < dev->spec.queues_len; i++)
+		dev->queues[i].state = saved->queues[i];
+	if (!has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) ||
+	    has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
+		return 0;
+	r = run(dev);
+
+	return r < 0 ? err_set(err, -r, "%s: queues cannot be started", dev->spec.name) : 0;
+}
