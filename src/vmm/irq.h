@@ -19,6 +19,8 @@
 #define IRQ_PINS 24
 #define IRQ_MESSAGES_MAX 2048
 
+struct kvm_irq_routing;
+
 /* A message of a PCI function that has a route while @routed. */
 struct irq_message {
 	uint64_t address;
@@ -31,11 +33,13 @@ struct irq_message {
  * @vm_fd:	of KVM, borrowed; -1: nobody watches the descriptors but a test
  * @messages:	message N has GSI IRQ_PINS + N
  * @messages_len: how many have been handed out
+ * @table:	room for the whole table, so that committing allocates nothing
  */
 struct irq_router {
 	int vm_fd;
 	struct irq_message *messages;
 	unsigned messages_len;
+	struct kvm_irq_routing *table;
 };
 
 /* 0 or a negative errno; sets the routes of the pins. */

@@ -36,7 +36,8 @@ struct gpa {
 
 enum memory_backing {
 	MEMORY_SHARED,	/* a sealed memfd, which vhost-user daemons map as well */
-	MEMORY_PRIVATE, /* a file whose pages are copied when the guest writes them */
+	MEMORY_PRIVATE, /* of this process: copied from a file at the first write, or empty at first
+			 */
 };
 
 /**
@@ -58,7 +59,7 @@ struct memory_region {
  * @regions_len: their number
  * @bytes:	of all of them
  * @backing:	which kind
- * @fd:		the backing file, owned
+ * @fd:		the backing file, owned; -1: private and anonymous
  */
 struct memory {
 	struct memory_region regions[MEMORY_REGIONS_MAX];
@@ -72,12 +73,14 @@ struct memory {
  * memory_init() - Make the RAM of a guest
  * @mem:	released with memory_done()
  * @bytes:	a multiple of 2 MiB, MEMORY_MIN_BYTES to MEMORY_MAX_BYTES
- * @private_fd:	-1: shared and zero; else a file of @bytes (given) whose content it begins with
+ * @backing:	which kind
+ * @file_fd:	-1: it is zero at first; else (MEMORY_PRIVATE) a file of @bytes, given
  * @err:	filled in on failure, may be NULL
  *
  * Return: 0, -EINVAL or another negative errno.
  */
-int memory_init(struct memory *mem, uint64_t bytes, int private_fd, struct err *err);
+int memory_init(struct memory *mem, uint64_t bytes, enum memory_backing backing, int file_fd,
+		struct err *err);
 void memory_done(struct memory *mem);
 DEFINE_AUTO_DONE(memory)
 
@@ -113,7 +116,10 @@ int memory_zero(const struct memory *mem, struct gpa gpa, uint64_t bytes);
  */
 int memory_load(const struct memory *mem, struct gpa gpa, int fd, uint64_t offset, uint64_t bytes);
 
-/* Give the pages of a range back to the host; they read as zero afterwards. 0 or -errno. */
+/*
+ * Give the pages of a range back to the host. They hold zeroes afterwards, or what the file of
+ * private memory has there. 0 or a negative errno.
+ */
 int memory_discard(const struct memory *mem, struct gpa gpa, uint64_t bytes);
 
 #endif

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "vmm/confine.h"
 #include "vmm/irq.h"
 
 #define PCI_CONFIG_BYTES 256
@@ -77,41 +78,18 @@ struct pci_spec {
 	void *ctx;
 };
 
-/**
- * struct pci_vector - an MSI-X vector
- * @address:	and the following: the table's entry as the guest has written it
- * @data:	.
- * @control:	bit 0: masked
- * @event_fd:	owned; KVM watches it
- * @live:	has a route: enabled and not masked
- */
-struct pci_vector {
-	uint64_t address;
-	uint32_t data, control;
-	int event_fd;
-	bool live;
-};
-
-/* A place in BAR 0 that rings an eventfd when it is written. */
-struct pci_doorbell {
-	uint32_t offset;
-	int event_fd; /* borrowed */
-};
-
-/* What a BAR decodes. */
-struct pci_bar {
-	uint64_t address, bytes;
-};
-
-/* The part of a function that a snapshot keeps. */
+/* The part of a function that a snapshot keeps; vectors are as the guest has written them. */
 struct pci_state {
 	uint8_t config[PCI_CONFIG_BYTES];
-	struct {
+	struct pci_vector {
 		uint64_t address;
-		uint32_t data, control;
+		uint32_t data, control; /* bit 0 of @control: masked */
 		bool pending;
 	} vectors[PCI_VECTORS_MAX];
 };
+
+/* The system calls of accesses to functions. */
+extern const struct confine_list pci_calls;
 
 /* The root bus. */
 struct pci_bus {
@@ -121,6 +99,7 @@ struct pci_bus {
 	uint64_t next_address; /* of BARs */
 };
 
+/* An empty bus. */
 void pci_bus_init(struct pci_bus *bus, struct irq_router *router);
 /* Remove and free all functions. */
 void pci_bus_done(struct pci_bus *bus);

@@ -43,7 +43,9 @@ static void needs_reset(struct virtio_device *dev, const char *why)
 {
 	if (has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
 		return;
-	log_warn("device=%s guest breaks the rules of virtio: %s", dev->spec.name, why);
+	/* Once: how often it does so is up to the guest, how long the log is, is not. */
+	if (dev->faults++ == 0)
+		log_warn("device=%s guest breaks the rules of virtio: %s", dev->spec.name, why);
 	dev->state.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	/* The specification asks for the interrupt only once the driver is ready for it. */
 	if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK))
@@ -137,7 +139,7 @@ static void forget_driver(struct virtio_device *dev)
 		.config_vector = VIRTIO_MSI_NO_VECTOR,
 	};
 	for (unsigned i = 0; i < dev->spec.queues_len; i++)
-		virtq_init(&dev->queues[i], dev->spec.queue_sizes[i]);
+		virtq_init(&dev->queues[i], dev->queues[i].size_max);
 }
 
 void virtio_reset_done(struct virtio_device *dev)
@@ -215,7 +217,7 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 		return;
 	dev->state.status |= VIRTIO_CONFIG_S_DRIVER_OK;
 	if (run(dev) < 0)
-		needs_reset(dev, "queues cannot be started");
+		needs_reset(dev, "it cannot be started");
 }
 
 int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
@@ -231,6 +233,9 @@ int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
 	};
 	if (!dev->queues || !dev->bells)
 		return err_set(err, ENOMEM, "%s: no memory", spec->name);
+	dev->spec.queue_sizes = NULL; /* the queues know */
+	for (unsigned i = 0; i < spec->queues_len; i++)
+		dev->queues[i].size_max = spec->queue_sizes[i];
 	forget_driver(dev);
 	for (unsigned i = 0; i < spec->queues_len; i++)
 		dev->bells[i] = (struct virtio_bell){

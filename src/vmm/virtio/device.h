@@ -79,7 +79,7 @@ struct virtio_ops {
  * @type:	VIRTIO_ID_*
  * @class_code:	of PCI
  * @features:	offered beside VIRTIO_QUEUE_FEATURES
- * @queue_sizes: largest size of each queue, powers of two
+ * @queue_sizes: largest size of each queue, powers of two; borrowed for virtio_init()
  * @queues_len:	their number
  * @config:	configuration as the driver reads it, borrowed; the device may change it and then
  *		calls virtio_config_changed()
@@ -127,6 +127,7 @@ struct virtio_bell {
  * @env:	copied
  * @state:	registers
  * @paused:	nothing is taken from the queues
+ * @faults:	times that the driver broke the rules
  * @queues:	spec.queues_len of them
  * @bells:	the same
  * @fn:		function on the bus, borrowed from it
@@ -137,6 +138,7 @@ struct virtio_device {
 	struct virtio_env env;
 	struct virtio_state state;
 	bool paused;
+	uint64_t faults;
 	struct virtq *queues;
 	struct virtio_bell *bells;
 	struct pci_function *fn;

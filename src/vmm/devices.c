@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * devices.c - the virtio devices of a machine
+ */
+#include "vmm/devices.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "vmm/virtio/block.h"
+#include "vmm/virtio/console.h"
+#include "vmm/virtio/rng.h"
+
+static int add_console(struct devices *devices, const struct virtio_env *env,
+		       struct vmmproto_config *config, struct err *err)
+{
+	int fd = take_fd(config->port_fd);
+	struct virtio_console_port_config port = { .name = config->port_name,
+						   .in_fd = fd,
+						   .out_fd = fd };
+
+	return virtio_console_new(env, &port, 1, &devices->console, err);
+}
+
+static int add_disk(struct devices *devices, const struct virtio_env *env,
+		    struct vmmproto_disk *disk, struct err *err)
+{
+	struct virtio_block_options options = { .fd = take_fd(disk->fd),
+						.serial = disk->serial,
+						.readonly = disk->readonly };
+	int r = virtio_block_new(env, &options, &devices->disks[devices->disks_len], err);
+
+	if (r < 0)
+		return err_wrap(err, r, "make the disk '%s'", disk->serial);
+	devices->disks_len++;
+
+	return 0;
+}
+
+int devices_init(struct devices *devices, const struct virtio_env *env,
+		 struct vmmproto_config *config, struct err *err)
+{
+	int r = 0;
+
+	*devices = (struct devices){ 0 };
+	if (config->shares_len > 0)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+				"this hypervisor has no shared directories yet");
+	if (config->port_fd >= 0)
+		r = add_console(devices, env, config, err);
+	if (r == 0)
+		r = virtio_rng_new(env, &devices->rng, err);
+	for (size_t i = 0; i < config->disks_len && r == 0; i++)
+		r = add_disk(devices, env, &config->disks[i], err);
+
+	return r;
+}
+
+void devices_done(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->disks_len; i++)
+		virtio_block_free(devices->disks[i]);
+	devices->disks_len = 0;
+	virtio_rng_free(take_ptr(devices->rng));
+	virtio_console_free(take_ptr(devices->console));
+}
+
+void devices_pause(const struct devices *devices, bool paused)
+{
+	if (devices->console)
+		virtio_pause(virtio_console_device(devices->console), paused);
+	if (devices->rng)
+		virtio_pause(virtio_rng_device(devices->rng), paused);
+	for (size_t i = 0; i < devices->disks_len; i++)
+		virtio_pause(virtio_block_device(devices->disks[i]), paused);
+}
+
+size_t devices_calls(const struct devices *devices, const struct confine_list **ret)
+{
+	size_t n = 0;
+
+	ret[n++] = &virtio_calls;
+	if (devices->console)
+		ret[n++] = &virtio_console_calls;
+	if (devices->rng)
+		ret[n++] = &virtio_rng_calls;
+	for (size_t i = 0; i < devices->disks_len; i++)
+		ret[n++] = virtio_block_calls(devices->disks[i]);
+
+	return n;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * memory.c - the memory of a guest, and the sole translation of its addresses
+ */
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/* A range of addresses that nothing uses, aligned to a huge page. */
+static unsigned char *reserve(uint64_t bytes)
+{
+	uint64_t whole = bytes + MEMORY_HUGE_BYTES, before;
+	unsigned char *map, *at;
+
+	map = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)map & (MEMORY_HUGE_BYTES - 1);
+	at = map + before;
+	if (before > 0)
+		(void)munmap(map, before);
+	(void)munmap(at + bytes, MEMORY_HUGE_BYTES - before);
+
+	return at;
+}
+
+static int map_region(struct memory *mem, uint64_t start, uint64_t bytes, struct err *err)
+{
+	struct memory_region *region = &mem->regions[mem->regions_len];
+	int flags = MAP_FIXED | MAP_NORESERVE;
+	void *map;
+
+	*region = (struct memory_region){ .start = start, .bytes = bytes };
+	if (mem->regions_len > 0)
+		region->file_offset = region[-1].file_offset + region[-1].bytes;
+	region->host = reserve(bytes);
+	if (!region->host)
+		return err_sys(err, "reserve addresses for the guest's memory");
+	mem->regions_len++;
+	flags |= mem->backing == MEMORY_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	if (mem->fd < 0)
+		flags |= MAP_ANONYMOUS;
+	map = mmap(region->host, bytes, PROT_READ | PROT_WRITE, flags, mem->fd,
+		   mem->fd < 0 ? 0 : (off_t)region->file_offset);
+	if (map == MAP_FAILED)
+		return err_sys(err, "map the guest's memory");
+	/* Without them it is only slower; a guest's memory is no part of our core dumps. */
+	(void)madvise(map, bytes, MADV_HUGEPAGE);
+	(void)madvise(map, bytes, MADV_DONTDUMP);
+
+	return 0;
+}
+
+/* Daemons that map it rely on its size: it can neither shrink nor grow. */
+static int make_shared(uint64_t bytes, struct err *err)
+{
+	auto_close int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_sys(err, "make the guest's memory");
+
+	return take_fd(fd);
+}
+
+int memory_init(struct memory *mem, uint64_t bytes, enum memory_backing backing, int file_fd,
+		struct err *err)
+{
+	uint64_t low = MIN(bytes, MEMORY_HOLE_START);
+	int r;
+
+	*mem = (struct memory){ .bytes = bytes, .backing = backing, .fd = file_fd };
+	if (bytes < MEMORY_MIN_BYTES || bytes > MEMORY_MAX_BYTES ||
+	    bytes % MEMORY_HUGE_BYTES != 0) {
+		memory_done(mem);
+		return err_setk(err, ERR_USAGE, EINVAL,
+				"a machine cannot have %llu bytes of memory",
+				(unsigned long long)bytes);
+	}
+	if (backing == MEMORY_SHARED) {
+		mem->fd = make_shared(bytes, err);
+		if (mem->fd < 0)
+			return mem->fd;
+	}
+	r = map_region(mem, 0, low, err);
+	if (r == 0 && bytes > low)
+		r = map_region(mem, MEMORY_HOLE_END, bytes - low, err);
+	if (r < 0)
+		memory_done(mem);
+
+	return r;
+}
+
+void memory_done(struct memory *mem)
+{
+	for (size_t i = 0; i < mem->regions_len; i++)
+		(void)munmap(mem->regions[i].host, mem->regions[i].bytes);
+	mem->regions_len = 0;
+	mem->fd = fd_close(mem->fd);
+}
+
+static const struct memory_region *find_region(const struct memory *mem, struct gpa gpa,
+					       uint64_t bytes)
+{
+	for (size_t i = 0; i < mem->regions_len; i++) {
+		const struct memory_region *region = &mem->regions[i];
+
+		/* An address below the region wraps to an offset beyond its end. */
+		uint64_t offset = gpa.v - region->start;
+
+		if (offset <= region->bytes && bytes <= region->bytes - offset)
+			return region;
+	}
+
+	return NULL;
+}
+
+void *memory_at(const struct memory *mem, struct gpa gpa, uint64_t bytes)
+{
+	const struct memory_region *region = find_region(mem, gpa, bytes);
+
+	return region ? region->host + (gpa.v - region->start) : NULL;
+}
+
+int memory_read(const struct memory *mem, struct gpa gpa, void *buf, size_t bytes)
+{
+	const void *at = memory_at(mem, gpa, bytes);
+
+	if (!at)
+		return -EFAULT;
+	memcpy(buf, at, bytes);
+
+	return 0;
+}
+
+int memory_write(const struct memory *mem, struct gpa gpa, const void *buf, size_t bytes)
+{
+	void *at = memory_at(mem, gpa, bytes);
+
+	if (!at)
+		return -EFAULT;
+	memcpy(at, buf, bytes);
+
+	return 0;
+}
+
+int memory_zero(const struct memory *mem, struct gpa gpa, uint64_t bytes)
+{
+	void *at = memory_at(mem, gpa, bytes);
+
+	if (!at)
+		return -EFAULT;
+	memset(at, 0, bytes);
+
+	return 0;
+}
+
+int memory_load(const struct memory *mem, struct gpa gpa, int fd, uint64_t offset, uint64_t bytes)
+{
+	unsigned char *at = memory_at(mem, gpa, bytes);
+
+	if (!at)
+		return -EFAULT;
+	while (bytes > 0) {
+		ssize_t n = pread(fd, at, bytes, (off_t)offset);
+
+		if (n == 0)
+			return -ENODATA;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		offset += (uint64_t)n;
+		bytes -= (uint64_t)n;
+	}
+
+	return 0;
+}
+
+int memory_discard(const struct memory *mem, struct gpa gpa, uint64_t bytes)
+{
+	void *at = memory_at(mem, gpa, bytes);
+	int advice = mem->backing == MEMORY_SHARED ? MADV_REMOVE : MADV_DONTNEED;
+
+	if (!at)
+		return -EFAULT;
+
+	return madvise(at, bytes, advice) < 0 ? -errno : 0;
+}

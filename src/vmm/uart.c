@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * uart.c - a serial port (16550A), as far as a kernel's console needs it
+ */
+#include "vmm/uart.h"
+
+#include <linux/serial_reg.h>
+#include <unistd.h>
+
+#include "vmm/irq.h"
+
+#define IIR_FIFOS 0xc0 /* the FIFOs are on */
+
+const struct confine_list uart_calls = CONFINE_LIST(CONFINE_ALLOW(SYS_write));
+
+void uart_init(struct uart *uart, int out_fd, int irq_fd)
+{
+	*uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd };
+}
+
+static bool divisor_is_selected(const struct uart *uart)
+{
+	return uart->state.line_control & UART_LCR_DLAB;
+}
+
+static void transmitter_is_empty(struct uart *uart)
+{
+	uart->state.empty_pending = true;
+	if (uart->state.interrupt_enable & UART_IER_THRI)
+		irq_raise(uart->irq_fd);
+}
+
+static void transmit(struct uart *uart, uint8_t byte)
+{
+	/* In loopback mode a driver only looks whether there is a port. */
+	if (!(uart->state.modem_control & UART_MCR_LOOP) && uart->out_fd >= 0)
+		(void)!write(uart->out_fd, &byte, 1);
+	transmitter_is_empty(uart);
+}
+
+/* Loopback connects the outputs with the inputs: drivers test it. */
+static uint8_t modem_status(const struct uart *uart)
+{
+	uint8_t control = uart->state.modem_control, status = 0;
+
+	if (!(control & UART_MCR_LOOP))
+		return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+	status |= control & UART_MCR_RTS ? UART_MSR_CTS : 0;
+	status |= control & UART_MCR_DTR ? UART_MSR_DSR : 0;
+	status |= control & UART_MCR_OUT1 ? UART_MSR_RI : 0;
+	status |= control & UART_MCR_OUT2 ? UART_MSR_DCD : 0;
+
+	return status;
+}
+
+static uint8_t interrupt_identity(struct uart *uart)
+{
+	uint8_t fifos = uart->state.fifo_control & UART_FCR_ENABLE_FIFO ? IIR_FIFOS : 0;
+
+	if (!uart->state.empty_pending || !(uart->state.interrupt_enable & UART_IER_THRI))
+		return fifos | UART_IIR_NO_INT;
+	uart->state.empty_pending = false;
+
+	return fifos | UART_IIR_THRI;
+}
+
+uint8_t uart_read(struct uart *uart, unsigned offset)
+{
+	switch (offset) {
+	case UART_RX:
+		return divisor_is_selected(uart) ? uart->state.divisor[0] : 0;
+	case UART_IER:
+		return divisor_is_selected(uart) ? uart->state.divisor[1]
+						 : uart->state.interrupt_enable;
+	case UART_IIR:
+		return interrupt_identity(uart);
+	case UART_LCR:
+		return uart->state.line_control;
+	case UART_MCR:
+		return uart->state.modem_control;
+	case UART_LSR:
+		return UART_LSR_TEMT | UART_LSR_THRE;
+	case UART_MSR:
+		return modem_status(uart);
+	case UART_SCR:
+		return uart->state.scratch;
+	default:
+		return 0xff;
+	}
+}
+
+static void enable_interrupts(struct uart *uart, uint8_t enable)
+{
+	uint8_t before = uart->state.interrupt_enable;
+
+	uart->state.interrupt_enable = enable & 0x0f;
+	if (~before & enable & UART_IER_THRI)
+		transmitter_is_empty(uart);
+}
+
+void uart_write(struct uart *uart, unsigned offset, uint8_t value)
+{
+	switch (offset) {
+	case UART_TX:
+		if (divisor_is_selected(uart))
+			uart->state.divisor[0] = value;
+		else
+			transmit(uart, value);
+		break;
+	case UART_IER:
+		if (divisor_is_selected(uart))
+			uart->state.divisor[1] = value;
+		else
+			enable_interrupts(uart, value);
+		break;
+	case UART_FCR:
+		uart->state.fifo_control = value;
+		break;
+	case UART_LCR:
+		uart->state.line_control = value;
+		break;
+	case UART_MCR:
+		uart->state.modem_control = value & 0x1f;
+		break;
+	case UART_SCR:
+		uart->state.scratch = value;
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vm_fd.c - a machine of KVM: interrupt controllers and memory slots
+ */
+#include "vmm/vm_fd.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "base/fd.h"
+#include "vmm/layout.h"
+#include "vmm/memory.h"
+
+static int check_kvm(int kvm_fd, struct err *err)
+{
+	static const int needed[] = { KVM_CAP_IRQCHIP,		 KVM_CAP_IRQFD,
+				      KVM_CAP_IOEVENTFD,	 KVM_CAP_IOEVENTFD_ANY_LENGTH,
+				      KVM_CAP_IRQ_ROUTING,	 KVM_CAP_IMMEDIATE_EXIT,
+				      KVM_CAP_TSC_DEADLINE_TIMER };
+
+	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP, "this is not KVM");
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, (long)needed[i]) <= 0)
+			return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+					"KVM lacks what we need (capability %d)", needed[i]);
+
+	return 0;
+}
+
+static int add_memory(int vm_fd, const struct memory *mem, struct err *err)
+{
+	for (uint32_t i = 0; i < mem->regions_len; i++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = i,
+			.guest_phys_addr = mem->regions[i].start,
+			.memory_size = mem->regions[i].bytes,
+			.userspace_addr = (uintptr_t)mem->regions[i].host,
+		};
+
+		if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+			return err_sys(err, "give the machine its memory");
+	}
+
+	return 0;
+}
+
+int vm_fd_open(int kvm_fd, const struct memory *mem, struct err *err)
+{
+	uint64_t identity_map = LAYOUT_IDENTITY_MAP;
+	auto_close int vm_fd = -1;
+	int r = check_kvm(kvm_fd, err);
+
+	if (r < 0)
+		return r;
+	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	if (vm_fd < 0)
+		return err_sys(err, "make a machine");
+	if (ioctl(vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0 ||
+	    ioctl(vm_fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0)
+		return err_sys(err, "set the addresses that KVM needs for itself");
+	if (ioctl(vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return err_sys(err, "make the interrupt controllers");
+	r = add_memory(vm_fd, mem, err);
+
+	return r < 0 ? r : take_fd(vm_fd);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * vmmproto.h - control messages of hull-vmm: one schema, bounded, binary
+ *
+ * The starter of a machine and its hull-vmm share a SOCK_SEQPACKET pair; a packet is a message. The
+ * starter asks, one request at a time, and each gets one REPLY with its number. The machine speaks
+ * unasked once, END, before it ends. When either side has closed its end the other gives up.
+ *
+ * Integers are little-endian; a text is its length (16 bits) and its bytes. Descriptors are numbers
+ * that the program has inherited. Both sides treat what they receive as hostile: a message that is
+ * cut short, has bytes left over or a field outside its range is refused whole.
+ */
+#ifndef VMMPROTO_VMMPROTO_H
+#define VMMPROTO_VMMPROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define VMMPROTO_VERSION 1
+#define VMMPROTO_PACKET_MAX_BYTES 32768
+#define VMMPROTO_CMDLINE_MAX 2047
+#define VMMPROTO_NAME_MAX 36 /* of ports, tags and serial numbers; virtio has 20 to 36 */
+#define VMMPROTO_TEXT_MAX 511
+#define VMMPROTO_DISKS_MAX 200
+#define VMMPROTO_SHARES_MAX 40
+#define VMMPROTO_CPUS_MAX 64
+
+enum vmmproto_type {
+	VMMPROTO_CONFIG = 1,   /* make the machine; @config */
+	VMMPROTO_START,	       /* let it run */
+	VMMPROTO_PAUSE,	       /* answered once no processor runs */
+	VMMPROTO_RESUME,       /* */
+	VMMPROTO_STATS,	       /* answered with @stats */
+	VMMPROTO_POWER_BUTTON, /* press it */
+	VMMPROTO_QUIT,	       /* end the machine */
+	VMMPROTO_REPLY,	       /* @code and @text, or @stats */
+	VMMPROTO_END,	       /* @end and @text */
+};
+
+enum vmmproto_end {
+	VMMPROTO_END_POWER_OFF = 1, /* the guest has switched itself off */
+	VMMPROTO_END_RESET,	    /* the guest has asked for a reset, as a panic does */
+	VMMPROTO_END_TRIPLE_FAULT,  /* a processor could not handle a fault */
+	VMMPROTO_END_FAILED,	    /* KVM or we could not go on */
+};
+
+/* A raw disk. */
+struct vmmproto_disk {
+	int32_t fd;
+	bool readonly;
+	char serial[VMMPROTO_NAME_MAX + 1];
+};
+
+/* A directory tree behind a vhost-user daemon. */
+struct vmmproto_share {
+	int32_t fd;
+	char tag[VMMPROTO_NAME_MAX + 1];
+};
+
+/**
+ * struct vmmproto_config - the machine; descriptors are -1 where there is none
+ * @memory_bytes: of the guest
+ * @cpus:	1 to VMMPROTO_CPUS_MAX
+ * @kvm_fd:	of /dev/kvm
+ * @kernel_fd:	ELF kernel with a PVH entry, or bzImage
+ * @initrd_fd:	initramfs
+ * @console_fd:	where the serial port's output goes
+ * @port_fd:	socket behind the console port @port_name
+ * @port_name:	its name in the guest
+ * @cmdline:	of the kernel
+ * @disks:	disks
+ * @disks_len:	their number
+ * @shares:	shares
+ * @shares_len:	their number
+ */
+struct vmmproto_config {
+	uint64_t memory_bytes;
+	uint32_t cpus;
+	int32_t kvm_fd, kernel_fd, initrd_fd, console_fd, port_fd;
+	char port_name[VMMPROTO_NAME_MAX + 1];
+	char cmdline[VMMPROTO_CMDLINE_MAX + 1];
+	struct vmmproto_disk disks[VMMPROTO_DISKS_MAX];
+	size_t disks_len;
+	struct vmmproto_share shares[VMMPROTO_SHARES_MAX];
+	size_t shares_len;
+};
+
+/* What the machine has done so far. */
+struct vmmproto_stats {
+	uint64_t port_exits, mmio_exits, other_exits;
+};
+
+/**
+ * struct vmmproto_msg - a message; which members count depends on @type
+ * @type:	enum vmmproto_type
+ * @seq:	number of the request; of the request that a REPLY answers
+ * @code:	errno value of a REPLY, 0: done
+ * @end:	enum vmmproto_end
+ * @text:	why; "" when there is nothing to say
+ * @stats:	statistics
+ * @config:	borrowed by the encoder, room given to the decoder
+ */
+struct vmmproto_msg {
+	enum vmmproto_type type;
+	uint32_t seq, code;
+	enum vmmproto_end end;
+	char text[VMMPROTO_TEXT_MAX + 1];
+	struct vmmproto_stats stats;
+	struct vmmproto_config *config;
+};
+
+/**
+ * vmmproto_encode() - Write a message
+ * @msg:	message
+ * @buf:	destination
+ * @buf_bytes:	its size
+ *
+ * Return: bytes used, or -EMSGSIZE.
+ */
+int vmmproto_encode(const struct vmmproto_msg *msg, uint8_t *buf, size_t buf_bytes);
+
+/**
+ * vmmproto_decode() - Read a message
+ * @buf:	packet
+ * @buf_bytes:	its size
+ * @ret:	filled in; where its config is NULL, a CONFIG is refused
+ *
+ * Return: 0 or -EPROTO; then @ret holds nothing of use.
+ */
+int vmmproto_decode(const uint8_t *buf, size_t buf_bytes, struct vmmproto_msg *ret);
+
+/* One word for an end: "power-off", "reset", "triple fault", "failure". */
+const char *vmmproto_end_name(enum vmmproto_end end);
+
+#endif
