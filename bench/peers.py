@@ -13,7 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" 
 import images  # noqa: E402
 
 # Peers raise limits beyond what an unprivileged host may grant.
-PODMAN_RUN = ["podman", "run", "--network", "none", "--ulimit", "nofile=1000:2000", "--ulimit", "nproc=1000:2000"]
+PODMAN_OPTIONS = ["--network", "none", "--ulimit", "nofile=1000:2000", "--ulimit", "nproc=1000:2000"]
+PODMAN_RUN = ["podman", "run", *PODMAN_OPTIONS]
 UID_BASE, UID_COUNT = 1879048192, 65536
 INIT = r"""
 #include <sys/io.h>
@@ -38,7 +39,7 @@ def enter_v1_view():
 
 def podman_config(image):
     """The bundle configuration that podman makes, for its system call filter."""
-    name = quiet("podman", "create", "--network", "none", image, "true").decode().strip()
+    name = quiet("podman", "create", *PODMAN_OPTIONS, image, "true").decode().strip()
     try:
         quiet("podman", "init", name)
         folder = json.loads(quiet("podman", "inspect", name))[0]["OCIConfigPath"]
@@ -83,6 +84,10 @@ def make_bundles(hull, image, scratch):
         path.write_text(json.dumps(config))
     return {"crun, same": ["crun", "run", "--bundle", scratch / "same", "bench-same"],
             "crun, plain": ["crun", "run", "--bundle", scratch / "plain", "bench-plain"]}
+
+
+def podman_images():
+    return set(quiet("podman", "images", "-q", "--no-trunc").decode().split())
 
 
 def make_debian(scratch):

@@ -23,7 +23,7 @@ recovers() {
 start_machine() {
 	hull run -d --name victim --isolation vm -v "$store/host:/host" busybox sleep 1000000
 	id=$(hull inspect --format '{{.Id}}' victim)
-	monitor=$(jq -r '.monitor_pid // .pid' "$HULL_RUN_ROOT/$id/state")
+	monitor=$(jq -r .monitorPid "$HULL_RUN_ROOT/$id/state")
 	qemu=$(child_named qemu-system)
 	fsd=$(child_named virtiofsd)
 }
