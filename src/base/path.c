@@ -64,26 +64,34 @@ static bool helper_in(const char *dir, const char *infix, const char *name, char
 	return n > 0 && (size_t)n < buf_bytes && access(buf, X_OK) == 0;
 }
 
+/* Of the running program: as it was started, where its file is on a mount that has no path. */
+static bool own_dir(char *dir, size_t dir_bytes)
+{
+	ssize_t n = readlink("/proc/self/exe", dir, dir_bytes - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	dir[n] = '\0';
+	if (strcmp(dir, "/") == 0)
+		(void)snprintf(dir, dir_bytes, "%s", program_invocation_name);
+	slash = dir[0] == '/' ? strrchr(dir, '/') : NULL;
+	if (slash)
+		*slash = '\0';
+
+	return slash != NULL;
+}
+
 int path_helper(const char *name, char *buf, size_t buf_bytes, struct err *err)
 {
 	const char *libexec = secure_getenv("HULL_LIBEXEC");
-	char exe[PATH_MAX];
-	ssize_t n;
-	char *slash;
+	char dir[PATH_MAX];
 
 	if (libexec && helper_in(libexec, "", name, buf, buf_bytes))
 		return 0;
-	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (n > 0) {
-		exe[n] = '\0';
-		slash = strrchr(exe, '/');
-		if (slash) {
-			*slash = '\0';
-			if (helper_in(exe, "", name, buf, buf_bytes) ||
-			    helper_in(exe, "/../libexec/hull", name, buf, buf_bytes))
-				return 0;
-		}
-	}
+	if (own_dir(dir, sizeof(dir)) && (helper_in(dir, "", name, buf, buf_bytes) ||
+					  helper_in(dir, "/../libexec/hull", name, buf, buf_bytes)))
+		return 0;
 	err_set(err, ENOENT, "program '%s' is not installed", name);
 	err_hint(err, "install it beside hull, or set HULL_LIBEXEC to the directory that holds it");
 

@@ -28,7 +28,8 @@ int path_mkdirs(const char *path, mode_t mode, struct err *err);
  * @buf_bytes:	room in @buf
  * @err:	filled in on failure, may be NULL
  *
- * HULL_LIBEXEC wins; else the directory of the running program; else its ../libexec/hull.
+ * HULL_LIBEXEC wins; else the directory of the running program; else its ../libexec/hull. A program
+ * that runs from a detached mount is where its argv[0] says.
  *
  * Return: 0, -ENOENT with a hint, or -ENAMETOOLONG.
  */

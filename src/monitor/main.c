@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -190,6 +191,8 @@ int main(int argc, char **argv)
 	if (argc != 1 || fstat(STDIN_FILENO, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return usage(stderr, 125);
 
+	/* Before Linux 6.14 the name of what is executed by descriptor is its number. */
+	(void)prctl(PR_SET_NAME, "hull-monitor");
 	/* Out of the session, and out of the way of unmounts. Fails only for a group leader. */
 	(void)setsid();
 	(void)umask(022);

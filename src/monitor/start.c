@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * start.c - start a monitor: one vfork and exec, everything else over its socket
+ *
+ * A workload of the host's user namespace reaches the file of whatever program of ours shows up
+ * in its /proc: with "#!/proc/self/exe" as its command it even becomes that program
+ * (CVE-2019-5736). So the monitor is executed from a detached, read-only copy of the mount it
+ * lies on. Nobody can make that mount writable again, as it is in no mount namespace, and a
+ * descriptor of the file that outlives the monitor is as useless.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,18 +22,20 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/strbuf.h"
+#include "linux/mounts.h"
 #include "monitor/client_private.h"
 
 #define PROGRAM "hull-monitor"
+#define EXE_FD (STDERR_FILENO + 1)
 
 /*
  * vfork, not fork: copying our page tables costs more than all the rest. The child shares our
  * memory until it executes, so it makes only system calls. Its pid, or -1 with errno.
  */
-static __attribute__((noinline)) pid_t fork_exec(const char *path, int sock_fd, int null_fd)
+static __attribute__((noinline)) pid_t fork_exec(char *path, int exe_fd, int sock_fd, int null_fd)
 {
-	char name[] = PROGRAM;
-	char *const argv[] = { name, NULL };
+	/* The whole path: /proc/self/exe cannot tell it where its helpers are. */
+	char *const argv[] = { path, NULL };
 	sigset_t none;
 	pid_t pid = vfork();
 
@@ -38,16 +46,29 @@ static __attribute__((noinline)) pid_t fork_exec(const char *path, int sock_fd, 
 	(void)dup2(sock_fd, STDIN_FILENO);
 	(void)dup2(null_fd, STDOUT_FILENO);
 	(void)dup2(null_fd, STDERR_FILENO);
+	if (exe_fd != EXE_FD)
+		(void)dup3(exe_fd, EXE_FD, O_CLOEXEC);
 	/* Whatever our own parent let slip: the monitor would hold it for months. */
-	(void)close_range(STDERR_FILENO + 1, UINT_MAX, 0);
-	(void)execv(path, argv);
+	(void)close_range(EXE_FD + 1, UINT_MAX, 0);
+	(void)execveat(EXE_FD, "", argv, environ, AT_EMPTY_PATH);
 	_exit(127);
 }
 
-/* A monitor with @ret_sock_fd to it, which the caller owns. Its pid, or a negative errno. */
-static pid_t spawn_monitor(int *ret_sock_fd, struct err *err)
+/* What is executed: see above. The caller owns the descriptor. */
+static int open_program(const char *path, struct err *err)
 {
-	auto_close int ours = -1, theirs = -1, null_fd = -1;
+	static const struct mount_change read_only = { .set = MOUNT_ATTR_RDONLY,
+						       .propagation = MS_PRIVATE };
+	auto_close int fd = mount_clone(AT_FDCWD, path, false, err);
+	int r = fd < 0 ? fd : mount_change(fd, "", &read_only, err);
+
+	return r < 0 ? r : take_fd(fd);
+}
+
+/* A monitor, its program and a socket to it; the caller owns both. Its pid, or a negative errno. */
+static pid_t spawn_monitor(int *ret_exe_fd, int *ret_sock_fd, struct err *err)
+{
+	auto_close int ours = -1, theirs = -1, null_fd = -1, exe_fd = -1;
 	char path[PATH_MAX];
 	int pair[2], r;
 	pid_t pid;
@@ -55,6 +76,9 @@ static pid_t spawn_monitor(int *ret_sock_fd, struct err *err)
 	r = path_helper(PROGRAM, path, sizeof(path), err);
 	if (r < 0)
 		return r;
+	exe_fd = open_program(path, err);
+	if (exe_fd < 0)
+		return exe_fd;
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0)
 		return err_sys(err, "open /dev/null");
@@ -62,9 +86,10 @@ static pid_t spawn_monitor(int *ret_sock_fd, struct err *err)
 		return err_sys(err, "make a socket");
 	ours = pair[0];
 	theirs = pair[1];
-	pid = fork_exec(path, theirs, null_fd);
+	pid = fork_exec(path, exe_fd, theirs, null_fd);
 	if (pid < 0)
 		return err_sys(err, "fork");
+	*ret_exe_fd = take_fd(exe_fd);
 	*ret_sock_fd = take_fd(ours);
 
 	return pid;
@@ -166,8 +191,9 @@ int monitor_start(const struct monitor_start *start, int cancel_fd, struct monit
 		  struct err *err)
 {
 	auto_ptr(monitor_client) *c = NULL;
+	auto_close int exe_fd = -1;
 	int sock_fd, r;
-	pid_t pid = spawn_monitor(&sock_fd, err);
+	pid_t pid = spawn_monitor(&exe_fd, &sock_fd, err);
 
 	if (pid < 0)
 		return err_wrap(err, pid, "start %s", PROGRAM);
@@ -175,6 +201,8 @@ int monitor_start(const struct monitor_start *start, int cancel_fd, struct monit
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
 	r = send_request(c, start, err);
+	/* It takes the kernel a while to let go of a mount: now there is nothing else to do. */
+	exe_fd = fd_close(exe_fd);
 	if (r == 0)
 		r = wait_created(c, cancel_fd, err);
 	if (r < 0) {
@@ -193,8 +221,9 @@ int monitor_probe(const char *level, struct err *err)
 {
 	auto_ptr(monitor_client) *c = NULL;
 	struct proto_msg msg = { .type = PROTO_PROBE, .body = level, .len = strlen(level) };
+	auto_close int exe_fd = -1;
 	int sock_fd, r;
-	pid_t pid = spawn_monitor(&sock_fd, err);
+	pid_t pid = spawn_monitor(&exe_fd, &sock_fd, err);
 
 	if (pid < 0)
 		return err_wrap(err, pid, "start %s", PROGRAM);

@@ -174,3 +174,21 @@ teardown() { remove_containers; }
 	run hull inspect --format '{{.State.Running}}' lives
 	expect true
 }
+
+# CVE-2019-5736: with the host's user namespace only the read-only mount stands in the way.
+@test "what runs inside cannot write to the programs of Hull" {
+	local sums=$BATS_TEST_TMPDIR/sums
+	sha256sum "$build"/bin/hull "$build"/bin/hull-monitor "$build"/bin/hull-init >"$sums"
+	printf '#!/proc/self/exe\n' >"$store/host/trap"
+	chmod 755 "$store/host/trap"
+	hull run -d --name writer --init --userns host -v "$store/host:/h:ro" busybox sh -c \
+		'while :; do for exe in /proc/[0-9]*/exe; do echo x >>$exe; done; done 2>/dev/null'
+	for i in 1 2 3 4 5; do
+		run hull exec writer /h/trap
+		[ "$status" != 0 ]
+	done
+	run hull run --rm --userns host -v "$store/host:/h:ro" --entrypoint /h/trap busybox
+	[ "$status" != 0 ]
+	hull rm -f writer
+	sha256sum --check --quiet "$sums"
+}

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -265,6 +266,45 @@ static void test_tool(void **state)
 	assert_int_equal(monitor_discard(f->client, &f->err), 0);
 }
 
+/* Nobody writes to the monitor's program by way of the monitor, alive or dead. */
+static void test_program(void **state)
+{
+	struct fixture *f = *state;
+	const char *libexec = getenv("HULL_LIBEXEC");
+	auto_free char *saved = strdup(libexec);
+	struct monitor_state s;
+	char path[256];
+	int fd, copy_fd;
+
+	/* A copy, that no other test executes: what is being executed cannot be written anyway. */
+	(void)snprintf(path, sizeof(path), "%s/hull-monitor", libexec);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/hull-monitor", f->dir);
+	copy_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	while (sendfile(copy_fd, fd, NULL, MIB) > 0)
+		;
+	close(fd);
+	close(copy_fd);
+	assert_int_equal(setenv("HULL_LIBEXEC", f->dir, 1), 0);
+	start(f, "exit 0");
+	assert_int_equal(setenv("HULL_LIBEXEC", saved, 1), 0);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)s.monitor_pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(open(path, O_WRONLY | O_CLOEXEC), -1);
+	assert_true(errno == ETXTBSY || errno == EROFS);
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+	monitor_client_free(f->client);
+	f->client = NULL;
+	await_death(s.monitor_pid);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(open(path, O_WRONLY | O_CLOEXEC), -1);
+	assert_int_equal(errno, EROFS);
+	close(fd);
+}
+
 static void test_requests(void **state)
 {
 	struct fixture *f = *state;
@@ -490,7 +530,7 @@ int main(void)
 		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
 		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
-		TEST(test_garbage),
+		TEST(test_garbage),	TEST(test_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
