@@ -90,7 +90,8 @@ static int check_room(const struct client *client, bool tool, struct err *err)
 
 	if (m->ending || (m->state.phase == MONITOR_CREATED && !(tool || m->service)))
 		return err_setk(err, ERR_CONFLICT, ESRCH, "it does not run");
-	if (m->state.phase == MONITOR_PAUSED) {
+	/* A tool is the backend's to refuse: a container's are not frozen with the workload. */
+	if (m->state.phase == MONITOR_PAUSED && !tool) {
 		err_setk(err, ERR_CONFLICT, EBUSY, "it is paused");
 		err_hint(err, "thaw it first: hull unpause");
 		return -EBUSY;

@@ -266,6 +266,33 @@ static void test_tool(void **state)
 	assert_int_equal(monitor_discard(f->client, &f->err), 0);
 }
 
+/* Whether a paused one can be copied from is the backend's to say. */
+static void test_paused(void **state)
+{
+	struct fixture *f = *state;
+	char path[] = "/some/path", text[64] = "";
+	struct spec_tool tool = { .kind = SPEC_TOOL_TAR_OUT, .path = path };
+	struct spec_process process = { .cwd = path, .user = path };
+	uint32_t number;
+	int out[2];
+
+	set_command(&process, "true");
+	start(f, "sleep 100");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_pause(f->client, true, &f->err), 0);
+	assert_int_equal(monitor_exec(f->client, &process, false, false, &number, &f->err), -EBUSY);
+	assert_string_not_equal(f->err.hint, "");
+	strv_done(&process.args);
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(monitor_tool(f->client, &tool, -1, out[1], &f->err), 0);
+	assert_true(read(out[0], text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "tool 0 /some/path\n");
+	close(out[0]);
+	close(out[1]);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+}
+
 /* Nobody writes to the monitor's program by way of the monitor, alive or dead. */
 static void test_program(void **state)
 {
@@ -530,7 +557,7 @@ int main(void)
 		TEST(test_start_twice), TEST(test_exec),	 TEST(test_tool),
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
 		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
-		TEST(test_garbage),	TEST(test_program),
+		TEST(test_garbage),	TEST(test_paused),	 TEST(test_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
