@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "monitor/server.h"
 
-/* A workload may enlarge its pipes: this is the kernel's default limit for that. */
-#define PIPE_MAX_BYTES MIB
+/* In case the size of a pipe cannot be told, as of a terminal: more than any of those keeps. */
+#define OUTLET_MAX_BYTES MIB
 
 int proc_stdio_open(bool with_in, struct proc_stdio *ret, struct err *err)
 {
@@ -62,25 +62,25 @@ static void end_outlet(struct outlet *out)
 	relay_end(out->proc, out->index);
 }
 
-/* Take one chunk. False when there is none for now, or never again. */
-static bool read_outlet(struct outlet *out)
+/* Take one chunk. Its bytes; 0 when there is none for now, or never again. */
+static size_t read_outlet(struct outlet *out)
 {
 	struct proc *proc = out->proc;
 	struct monitor *m = proc->monitor;
 	ssize_t n = read(out->fd, m->chunk, sizeof(m->chunk));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
+		return 0;
 	/* A terminal whose last user is gone answers EIO. */
 	if (n <= 0) {
 		end_outlet(out);
-		return false;
+		return 0;
 	}
 	if (proc->number == SANDBOX_INIT)
 		logfile_write(m->log, out->index + 1, m->chunk, (size_t)n);
 	relay_output(proc, out->index, m->chunk, (size_t)n);
 
-	return true;
+	return (size_t)n;
 }
 
 static void outlet_ready(void *ctx, uint32_t events)
@@ -111,9 +111,13 @@ static void finish(struct proc *proc)
  */
 static void drain_outlet(struct outlet *out)
 {
-	for (size_t bytes = 0; bytes <= PIPE_MAX_BYTES; bytes += MONITOR_CHUNK_BYTES)
-		if (out->fd < 0 || !read_outlet(out))
-			return;
+	/* A workload may have enlarged it, as far as /proc/sys/fs/pipe-max-size or root allow. */
+	int pipe_bytes = out->fd < 0 ? -1 : fcntl(out->fd, F_GETPIPE_SZ);
+	size_t left_bytes = pipe_bytes < 0 ? OUTLET_MAX_BYTES : (size_t)pipe_bytes;
+	size_t got_bytes;
+
+	while (left_bytes > 0 && out->fd >= 0 && (got_bytes = read_outlet(out)) > 0)
+		left_bytes -= MIN(left_bytes, got_bytes);
 }
 
 void proc_pump(struct proc *proc)

@@ -332,6 +332,41 @@ static void test_program(void **state)
 	close(fd);
 }
 
+/* A pipe that the workload has made as large as it may is read to its end. */
+static void test_large_pipe(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor_state s;
+	struct stat st, want;
+	char script[768];
+
+	(void)snprintf(script, sizeof(script),
+		       "cd %s; while ! [ -e go ]; do sleep 0.01; done\n"
+		       "exec python3 -c 'import fcntl, os\n"
+		       "for mib in 8, 1:\n"
+		       "    try: fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, mib << 20); break\n"
+		       "    except PermissionError: pass\n"
+		       "size = fcntl.fcntl(1, fcntl.F_GETPIPE_SZ)\n"
+		       "os.truncate(os.open(\"size\", os.O_CREAT | os.O_WRONLY), size)\n"
+		       "os.write(1, b\"x\" * size)'",
+		       f->dir);
+	start(f, script);
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	/* All of it is in the pipe when the monitor looks again. */
+	assert_int_equal(kill(s.monitor_pid, SIGSTOP), 0);
+	(void)snprintf(script, sizeof(script), "%s/go", f->dir);
+	close(open(script, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	await_death(s.init_pid);
+	assert_int_equal(kill(s.monitor_pid, SIGCONT), 0);
+	await_phase(f, MONITOR_EXITED);
+	(void)snprintf(script, sizeof(script), "%s/size", f->dir);
+	assert_int_equal(stat(script, &want), 0);
+	assert_true(want.st_size >= (off_t)(64 * KIB));
+	assert_int_equal(stat(f->log_path, &st), 0);
+	assert_true(st.st_size > want.st_size);
+}
+
 static void test_requests(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +593,7 @@ int main(void)
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
 		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
 		TEST(test_garbage),	TEST(test_paused),	 TEST(test_program),
+		TEST(test_large_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
