@@ -39,6 +39,7 @@ struct open_line {
  * @offset:	place of the current file in the stream
  * @size_bytes:	of the current file
  * @lost_bytes:	that could not be written and have not been told of
+ * @entries_bytes: that the current logfile_write() has made
  * @out:	entries to be written
  */
 struct logfile {
@@ -47,6 +48,7 @@ struct logfile {
 	uint32_t max_files;
 	int fd;
 	uint64_t offset, size_bytes, lost_bytes;
+	size_t entries_bytes;
 	struct open_line lines[STREAMS];
 	struct strbuf out;
 };
@@ -241,6 +243,7 @@ static void emit(struct logfile *lf, const char *head, const char *text, size_t 
 		lf->lost_bytes += len;
 		return;
 	}
+	lf->entries_bytes += lf->out.len - before;
 	if (lf->max_bytes > 0 && lf->size_bytes + lf->out.len > lf->max_bytes &&
 	    lf->size_bytes + before > HEADER_MAX_BYTES) {
 		flush(lf, before);
@@ -311,13 +314,14 @@ static void entry_head(int stream, char *buf, size_t buf_bytes)
 		       clock_rfc3339(clock_wall_ns(), when), stream == 1 ? "stdout" : "stderr");
 }
 
-void logfile_write(struct logfile *lf, int stream, const char *bytes, size_t len)
+size_t logfile_write(struct logfile *lf, int stream, const char *bytes, size_t len)
 {
 	struct open_line *line;
 	char head[96];
 
 	if (!lf || len == 0)
-		return;
+		return 0;
+	lf->entries_bytes = 0;
 	line = &lf->lines[stream - 1];
 	entry_head(stream, head, sizeof(head));
 	while (len > 0) {
@@ -335,6 +339,8 @@ void logfile_write(struct logfile *lf, int stream, const char *bytes, size_t len
 		len -= n;
 	}
 	flush(lf, lf->out.len);
+
+	return lf->entries_bytes;
 }
 
 void logfile_close(struct logfile *lf)

@@ -46,8 +46,10 @@ int logfile_open(const struct monitor_log *log, struct logfile **ret, struct err
  *
  * A line without its end is kept back until it ends or reaches LOGFILE_SPLIT_BYTES. What cannot be
  * written is counted, and the count is written once there is room again.
+ *
+ * Return: how many bytes of entries that made.
  */
-void logfile_write(struct logfile *lf, int stream, const char *bytes, size_t len);
+size_t logfile_write(struct logfile *lf, int stream, const char *bytes, size_t len);
 
 /* Write lines that have not ended and close; NULL allowed. */
 void logfile_close(struct logfile *lf);

@@ -7,13 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "monitor/server.h"
 
 /* In case the size of a pipe cannot be told, as of a terminal: more than any of those keeps. */
 #define OUTLET_MAX_BYTES MIB
+
+/*
+ * The log's entry of an empty line is some 80 bytes, and they are written at the cost of the host,
+ * not of the workload. Output that grows more than LOG_GROWTH_MAX times is therefore read with no
+ * more than one in REST_FACTOR + 1 parts of a CPU; the workload waits, as it does for a slow
+ * reader.
+ */
+#define LOG_GROWTH_MAX 4
+#define REST_FACTOR 4
 
 int proc_stdio_open(bool with_in, struct proc_stdio *ret, struct err *err)
 {
@@ -62,6 +73,31 @@ static void end_outlet(struct outlet *out)
 	relay_end(out->proc, out->index);
 }
 
+static int64_t cpu_ns(void)
+{
+	struct timespec used;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+
+	return used.tv_sec * NS_PER_SEC + used.tv_nsec;
+}
+
+static void write_log(struct outlet *out, const char *bytes, size_t len)
+{
+	struct proc *proc = out->proc;
+	struct monitor *m = proc->monitor;
+	int64_t begin_ns = cpu_ns();
+
+	if (logfile_write(m->log, out->index + 1, bytes, len) > LOG_GROWTH_MAX * len)
+		loop_timer_arm(&m->loop, &proc->rest,
+			       clock_now_ns() + REST_FACTOR * (cpu_ns() - begin_ns));
+}
+
+static void rested(void *ctx)
+{
+	proc_pump(ctx);
+}
+
 /* Take one chunk. Its bytes; 0 when there is none for now, or never again. */
 static size_t read_outlet(struct outlet *out)
 {
@@ -76,8 +112,8 @@ static size_t read_outlet(struct outlet *out)
 		end_outlet(out);
 		return 0;
 	}
-	if (proc->number == SANDBOX_INIT)
-		logfile_write(m->log, out->index + 1, m->chunk, (size_t)n);
+	if (proc->number == SANDBOX_INIT && m->log)
+		write_log(out, m->chunk, (size_t)n);
 	relay_output(proc, out->index, m->chunk, (size_t)n);
 
 	return (size_t)n;
@@ -128,7 +164,7 @@ void proc_pump(struct proc *proc)
 		if (proc->reaped)
 			drain_outlet(&proc->out[i]);
 		else
-			watch_outlet(&proc->out[i], !relay_busy(proc, i));
+			watch_outlet(&proc->out[i], !proc->rest.armed && !relay_busy(proc, i));
 	}
 	if (proc->reaped)
 		finish(proc);
@@ -288,6 +324,7 @@ struct proc *proc_new(struct monitor *m, uint32_t number, struct proc_stdio *io,
 	proc->terminal = tty_fd >= 0;
 	proc->tool_err_fd = -1;
 	proc->wait.fd = -1;
+	proc->rest = (struct loop_timer){ .fn = rested, .ctx = proc };
 	if (proc->terminal) {
 		(void)fd_set_nonblock(tty_fd, 1);
 		io->ours[1] = tty_fd;
@@ -328,6 +365,7 @@ void proc_free(struct proc *proc)
 		if (c->proc == proc)
 			c->proc = NULL;
 	loop_del(&m->loop, &proc->wait);
+	loop_timer_disarm(&m->loop, &proc->rest);
 	end_inlet(&proc->in);
 	for (int i = 0; i < 2; i++) {
 		watch_outlet(&proc->out[i], false);

@@ -66,6 +66,7 @@ struct inlet {
  * @terminal:	@in and @out[0] are its terminal
  * @held:	its output waits for the first client that attaches
  * @close_in:	close the input once the input of an attached client ends
+ * @rest:	armed: its output costs the log too much and is left alone for a while
  * @reaped:	it has ended with @wstatus; output may still be on its way
  * @tool_err_fd: for a tool, where a failing one leaves its struct err; else -1
  */
@@ -77,6 +78,7 @@ struct proc {
 	int wstatus;
 	struct inlet in;
 	struct outlet out[2];
+	struct loop_timer rest;
 	struct loop_source wait;
 	int tool_err_fd;
 };

@@ -8,6 +8,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "monitor/proto.h"
 #include "monitor/state.h"
@@ -367,6 +368,30 @@ static void test_large_pipe(void **state)
 	assert_true(st.st_size > want.st_size);
 }
 
+/* Empty lines must not cost the host more than a part of a CPU; and none goes missing. */
+static void test_empty_lines(void **state)
+{
+	struct fixture *f = *state;
+	struct timespec used = { 0 };
+	struct monitor_state s;
+	int64_t begin_ns = clock_now_ns();
+	clockid_t clock;
+
+	f->start.log.max_bytes = 1 << 20;
+	start(f, "exec yes ''");
+	assert_int_equal(monitor_begin(f->client, &f->err), 0);
+	assert_int_equal(monitor_read_state(f->dir, &s, NULL), 0);
+	assert_int_equal(clock_getcpuclockid(s.monitor_pid, &clock), 0);
+	while (used.tv_sec == 0 && used.tv_nsec < 200 * NS_PER_MS) {
+		assert_true(clock_now_ns() < begin_ns + 60 * NS_PER_SEC);
+		usleep(2000);
+		assert_int_equal(clock_gettime(clock, &used), 0);
+	}
+	assert_true(clock_now_ns() - begin_ns > 400 * NS_PER_MS);
+	assert_int_equal(monitor_signal(f->client, 0, SIGKILL, &f->err), 0);
+	await_phase(f, MONITOR_EXITED);
+}
+
 static void test_requests(void **state)
 {
 	struct fixture *f = *state;
@@ -593,7 +618,7 @@ int main(void)
 		TEST(test_requests),	TEST(test_probe),	 TEST(test_sigterm),
 		TEST(test_sigkill),	TEST(test_kill_lost),	 TEST(test_failpoints),
 		TEST(test_garbage),	TEST(test_paused),	 TEST(test_program),
-		TEST(test_large_pipe),
+		TEST(test_large_pipe),	TEST(test_empty_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
