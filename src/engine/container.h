@@ -110,7 +110,19 @@ struct engine_request {
 int engine_create(struct engine *e, struct engine_request *request, struct engine_container *ret,
 		  struct err *err);
 
-/* ---- life.c: start, attach, wait ---- */
+/* ---- find.c ---- */
+
+/* By name, id, or unique start of an id. -ENOENT with kind NOT_FOUND, or -ENOTUNIQ. */
+int engine_find(struct engine *e, const char *ref, struct engine_container *ret, struct err *err);
+/* All of them, newest first. */
+int engine_list(struct engine *e, struct engine_containers *ret, struct err *err);
+
+/* ---- reap.c ---- */
+
+/* Record the end of @id, if it has ended; the monitor's last act. */
+int engine_reap(struct engine *e, const char *id, struct err *err);
+
+/* ---- attach.c ---- */
 
 /**
  * struct engine_streams - the caller's ends of a workload's streams; -1 for those not wanted
@@ -132,6 +144,12 @@ struct engine_end {
 	int exit_status;
 	bool oom;
 };
+
+/* Attach to a running one. */
+int engine_attach(struct engine *e, const char *ref, const struct engine_streams *streams,
+		  struct engine_end *ret_end, struct err *err);
+
+/* ---- life.c: start, wait ---- */
 
 /**
  * struct engine_caller - who called engine_run()
@@ -165,10 +183,6 @@ int engine_run(struct engine *e, struct engine_request *request, const struct en
 int engine_start(struct engine *e, const char *ref, const struct engine_streams *streams,
 		 struct engine_end *ret_end, struct err *err);
 
-/* Attach to a running one. */
-int engine_attach(struct engine *e, const char *ref, const struct engine_streams *streams,
-		  struct engine_end *ret_end, struct err *err);
-
 /* Wait until it has ended; one that has not been started yet is waited for too. */
 int engine_wait(struct engine *e, const char *ref, int *ret_exit_status, struct err *err);
 
@@ -184,9 +198,6 @@ int engine_rename(struct engine *e, const char *ref, const char *name, struct er
 /* Members of @changes that are 0 or NULL stay as they are. */
 int engine_update(struct engine *e, const char *ref, const struct spec_resources *changes,
 		  struct err *err);
-int engine_stats(struct engine *e, const char *ref, struct spec_stats *ret, struct err *err);
-
-/* ---- reap.c ---- */
 
 enum engine_remove_flags {
 	ENGINE_REMOVE_FORCE = 1 << 0,	/* also one that runs */
@@ -195,9 +206,6 @@ enum engine_remove_flags {
 
 /* Remove it with its files, log and, if asked, volumes; kind CONFLICT while it runs. */
 int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err *err);
-
-/* Record the end of @id, if it has ended; the monitor's last act. */
-int engine_reap(struct engine *e, const char *id, struct err *err);
 
 /* ---- exec.c ---- */
 
@@ -222,11 +230,6 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 		const struct engine_streams *streams, struct engine_end *ret_end, struct err *err);
 
 /* ---- query.c ---- */
-
-/* By name, id, or unique start of an id. -ENOENT with kind NOT_FOUND, or -ENOTUNIQ. */
-int engine_find(struct engine *e, const char *ref, struct engine_container *ret, struct err *err);
-/* All of them, newest first. */
-int engine_list(struct engine *e, struct engine_containers *ret, struct err *err);
 
 /**
  * struct engine_log_query - which part of a log
@@ -257,10 +260,15 @@ struct engine_log_reader {
 int engine_logs(struct engine *e, const char *ref, const struct engine_log_query *query,
 		const struct engine_log_reader *reader, struct err *err);
 
-/* What docker inspect shows; the caller owns @ret. */
-int engine_inspect(struct engine *e, const char *ref, bool size, json_t **ret, struct err *err);
+/* What a running one uses of the machine. */
+int engine_stats(struct engine *e, const char *ref, struct spec_stats *ret, struct err *err);
 
 /* Bytes of the writable layer as du counts. */
 int engine_rw_bytes(struct engine *e, const char *ref, uint64_t *ret_bytes, struct err *err);
+
+/* ---- inspect.c ---- */
+
+/* What docker inspect shows; the caller owns @ret. */
+int engine_inspect(struct engine *e, const char *ref, bool size, json_t **ret, struct err *err);
 
 #endif

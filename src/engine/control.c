@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control.c - stop, kill, pause, rename, update: what is done to a workload that exists
+ * control.c - stop, kill, pause, rename, update, remove: what is done to a workload that exists
  */
 #include <errno.h>
 #include <signal.h>
@@ -126,28 +126,6 @@ int engine_pause(struct engine *e, const char *ref, bool frozen, struct err *err
 	return err_wrap(err, r, "cannot %s container '%s'", frozen ? "pause" : "unpause", ref);
 }
 
-int engine_find_locked(struct engine *e, const char *ref, struct engine_container *ret,
-		       int *ret_dir_fd, struct err *err)
-{
-	auto_done(engine_container) found = { 0 };
-	auto_close int dir_fd = -1;
-	int r = engine_find(e, ref, &found, err);
-
-	if (r < 0)
-		return r;
-	dir_fd = rundir_lock(e, found.row.id, RUNDIR_WAIT, err);
-	if (dir_fd < 0)
-		return dir_fd;
-	r = engine_reload(e, found.row.id, ret, err);
-	if (r == -ENOENT)
-		(void)rundir_remove(e, found.row.id, dir_fd, NULL);
-	if (r < 0)
-		return r;
-	*ret_dir_fd = take_fd(dir_fd);
-
-	return 0;
-}
-
 int engine_rename(struct engine *e, const char *ref, const char *name, struct err *err)
 {
 	auto_done(engine_container) c = { 0 };
@@ -212,4 +190,69 @@ int engine_update(struct engine *e, const char *ref, const struct spec_resources
 		r = store_container_update(e->store, &c.row, err);
 
 	return err_wrap(err, r, "cannot update container '%s'", ref);
+}
+
+/* Through the monitor, which then takes everything down in good order; by force otherwise. */
+static int kill_workload(struct engine *e, const struct engine_container *c, struct err *err)
+{
+	auto_ptr(monitor_client) *client = NULL;
+	auto_free char *path = rundir_path(e, c->row.id);
+	struct monitor_end end = { 0 };
+	int r = monitor_connect(path, &client, NULL);
+
+	if (r == 0)
+		r = monitor_signal(client, 0, SIGKILL, NULL);
+	if (r == 0)
+		r = monitor_wait(client, 0, clock_now_ns() + ENGINE_STOP_TIMEOUT_S * NS_PER_SEC,
+				 &end, NULL);
+
+	return monitor_kill_lost(path, c->row.id, err);
+}
+
+static int may_remove(const struct engine_container *c, unsigned flags, struct err *err)
+{
+	enum engine_status status = c->state.status;
+
+	if ((flags & ENGINE_REMOVE_FORCE) || (status != ENGINE_RUNNING && status != ENGINE_PAUSED))
+		return 0;
+	err_setk(err, ERR_CONFLICT, EBUSY,
+		 "You cannot remove a %s container %s. Stop the container before attempting "
+		 "removal or force remove",
+		 engine_status_name(status), c->row.name);
+	err_hint(err, "hull stop %s, or hull rm -f %s", c->row.name, c->row.name);
+
+	return -EBUSY;
+}
+
+int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err *err)
+{
+	auto_done(engine_container) c = { 0 };
+	auto_close int dir_fd = -1;
+	auto_free char *id = NULL;
+	int r = engine_find(e, ref, &c, err);
+
+	if (r == 0)
+		r = may_remove(&c, flags, err);
+	if (r < 0)
+		return r;
+	id = mem_strdup(c.row.id);
+	dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	engine_container_done(&c);
+	r = engine_reload(e, id, &c, err);
+	if (r == -ENOENT)
+		return rundir_remove(e, id, dir_fd, err);
+	if (r == 0)
+		r = may_remove(&c, flags, err);
+	if (r == 0 && c.row.started && !c.row.ended)
+		r = kill_workload(e, &c, err);
+	if (r == 0)
+		r = engine_remove_locked(e, &c, dir_fd,
+					 c.config.auto_remove || (flags & ENGINE_REMOVE_VOLUMES),
+					 err);
+	if (r == 0)
+		r = store_layer_unmount_unused(e->store, err);
+
+	return err_wrap(err, r, "cannot remove container '%s'", ref);
 }

@@ -3,10 +3,11 @@
  * engine.h - the engine: a store, a run directory, and what is done with them
  *
  * The engine keeps nothing in memory from call to call and has no daemon: the truth is a row in
- * the store plus what a workload's run directory tells (state.h). It never asks which isolation
+ * the store plus what a workload's run directory tells (state.c). It never asks which isolation
  * level it works for; where levels differ it looks at a field of struct monitor_level.
  *
- * Headers of its parts: config.h (what a container is), container.h (its life), copy.h, state.h.
+ * Headers of its parts: config.h (what a container is), container.h (its life), tool.h (its files),
+ * image.h, volume.h, system.h, info.h.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * internal.h - what the files of the engine share
+ *
+ * In the order in which they build on each other: a file calls those above it here, never those
+ * below. copy.c, control.c, exec.c, inspect.c, query.c, tool.c and what serves images, volumes and
+ * the whole come last.
  */
 #ifndef ENGINE_INTERNAL_H
 #define ENGINE_INTERNAL_H
@@ -26,41 +30,6 @@ struct engine {
 #define ENGINE_SHM_BYTES (64 * MIB)
 #define ENGINE_UID_COUNT 65536
 #define ENGINE_SHORT_ID 12
-
-/* ---- build.c ---- */
-
-/**
- * engine_build() - The sandbox that a container's document describes
- * @c:		container with its row, config and level; @c->row.uid_base may still be unset
- * @ret:	filled in, but for what only a start can know: see engine_build_late()
- * @err:	kind USAGE or UNSUPPORTED says what the user asked in vain
- *
- * Return: 0 or a negative errno.
- */
-int engine_build(const struct engine_container *c, struct spec_sandbox *ret, struct err *err);
-
-/* Fill in the range of ids, and the paths of volumes and of other containers' namespaces. */
-int engine_build_late(struct engine *e, const struct engine_container *c, struct spec_sandbox *spec,
-		      struct err *err);
-
-/* ---- create.c ---- */
-
-/* What a start needs beside the container's row. */
-struct launch {
-	struct store_image image;
-	struct spec_sandbox spec;
-	bool claim_reap; /* the caller stays, and reaps */
-};
-void launch_done(struct launch *launch);
-DEFINE_AUTO_DONE(launch)
-
-/* Choose an id, complete the request with its image, build the sandbox; nothing is recorded. */
-int engine_prepare(struct engine *e, struct engine_request *request, struct engine_container *ret,
-		   struct launch *ret_launch, struct err *err);
-
-/* Make volumes, write the row. @c->row.started is the caller's. */
-int engine_record(struct engine *e, const struct engine_request *request,
-		  struct engine_container *c, struct err *err);
 
 /* ---- rundir.c ---- */
 
@@ -98,10 +67,19 @@ int rundir_remove(const struct engine *e, const char *id, int dir_fd, struct err
 /* Remove run directories that no row knows and nobody has locked. 0 or a negative errno. */
 int rundir_sweep(const struct engine *e, struct err *err);
 
-/* ---- reap.c ---- */
+/* ---- state.c ---- */
+
+/* What @row and the run directory tell. */
+int engine_state_read(const struct engine *e, const struct store_container *row,
+		      struct engine_state *ret, struct err *err);
+
+/* Fill in config, level and state from @c->row. */
+int engine_complete(struct engine *e, struct engine_container *c, struct err *err);
 
 /* Row and config of @id again, and its state. */
 int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err);
+
+/* ---- reap.c ---- */
 
 /*
  * Record the end with the lock held; @why of a failed start, else NULL. 0; 1 when --rm said to
@@ -117,7 +95,42 @@ int engine_reap_ended(struct engine *e, const char *id, const struct err *why, s
 int engine_remove_locked(struct engine *e, const struct engine_container *c, int dir_fd,
 			 bool volumes, struct err *err);
 
-/* ---- life.c ---- */
+/* ---- find.c ---- */
+
+/* Find it, be the only one to change it, read it again; the caller closes @ret_dir_fd. */
+int engine_find_locked(struct engine *e, const char *ref, struct engine_container *ret,
+		       int *ret_dir_fd, struct err *err);
+
+/* Connect to the monitor of a container that runs; kind CONFLICT when it does not. */
+int engine_connect(struct engine *e, const struct engine_container *c, struct monitor_client **ret,
+		   struct err *err);
+
+/* ---- build.c ---- */
+
+/**
+ * engine_build() - The sandbox that a container's document describes
+ * @c:		container with its row, config and level; @c->row.uid_base may still be unset
+ * @ret:	filled in, but for what only a start can know: see engine_build_late()
+ * @err:	kind USAGE or UNSUPPORTED says what the user asked in vain
+ *
+ * Return: 0 or a negative errno.
+ */
+int engine_build(const struct engine_container *c, struct spec_sandbox *ret, struct err *err);
+
+/* Fill in the range of ids, and the paths of volumes and of other containers' namespaces. */
+int engine_build_late(struct engine *e, const struct engine_container *c, struct spec_sandbox *spec,
+		      struct err *err);
+
+/* ---- launch.c ---- */
+
+/* What a start needs beside the container's row. */
+struct launch {
+	struct store_image image;
+	struct spec_sandbox spec;
+	bool claim_reap; /* the caller stays, and reaps */
+};
+void launch_done(struct launch *launch);
+DEFINE_AUTO_DONE(launch)
 
 /**
  * launch_start() - Start the monitor; the first process waits for monitor_begin()
@@ -136,9 +149,17 @@ int launch_start(struct engine *e, const struct engine_container *c, struct laun
 int launch_load(struct engine *e, const struct engine_container *c, struct launch *ret,
 		struct err *err);
 
-/* Connect to the monitor of a container that runs; kind CONFLICT when it does not. */
-int engine_connect(struct engine *e, const struct engine_container *c, struct monitor_client **ret,
-		   struct err *err);
+/* ---- create.c ---- */
+
+/* Choose an id, complete the request with its image, build the sandbox; nothing is recorded. */
+int engine_prepare(struct engine *e, struct engine_request *request, struct engine_container *ret,
+		   struct launch *ret_launch, struct err *err);
+
+/* Make volumes, write the row. @c->row.started is the caller's. */
+int engine_record(struct engine *e, const struct engine_request *request,
+		  struct engine_container *c, struct err *err);
+
+/* ---- attach.c ---- */
 
 /* The process gets the size of the caller's terminal from the beginning; NULL allowed. */
 void engine_terminal_size(struct spec_process *process, const struct engine_streams *streams);
@@ -152,20 +173,5 @@ struct relay {
 /* Relay until the process ends or a detach, and say how it ended. 0 or a negative errno. */
 int engine_relay(struct monitor_client *client, const struct relay *relay,
 		 const struct engine_streams *streams, struct monitor_end *ret, struct err *err);
-
-/* ---- control.c ---- */
-
-/* Find it, be the only one to change it, read it again; the caller closes @ret_dir_fd. */
-int engine_find_locked(struct engine *e, const char *ref, struct engine_container *ret,
-		       int *ret_dir_fd, struct err *err);
-
-/* ---- query.c ---- */
-
-/* What @row and the run directory tell. */
-int engine_state_read(const struct engine *e, const struct store_container *row,
-		      struct engine_state *ret, struct err *err);
-
-/* Fill in config, level and state from @c->row. */
-int engine_complete(struct engine *e, struct engine_container *c, struct err *err);
 
 #endif

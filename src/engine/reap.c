@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,21 +16,6 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "engine/internal.h"
-
-int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err)
-{
-	auto_done(engine_container) c = { 0 };
-	int r = store_container_find(e->store, id, &c.row, err);
-
-	if (r == 0)
-		r = engine_complete(e, &c, err);
-	if (r < 0)
-		return r;
-	*ret = c;
-	c = (struct engine_container){ 0 };
-
-	return 0;
-}
 
 static int remove_logs(const struct engine *e, const char *id, struct err *err)
 {
@@ -163,69 +147,4 @@ int engine_reap(struct engine *e, const char *id, struct err *err)
 		return 0;
 
 	return r < 0 ? r : engine_reap_ended(e, row.id, NULL, err);
-}
-
-/* Through the monitor, which then takes everything down in good order; by force otherwise. */
-static int kill_workload(struct engine *e, const struct engine_container *c, struct err *err)
-{
-	auto_ptr(monitor_client) *client = NULL;
-	auto_free char *path = rundir_path(e, c->row.id);
-	struct monitor_end end = { 0 };
-	int r = monitor_connect(path, &client, NULL);
-
-	if (r == 0)
-		r = monitor_signal(client, 0, SIGKILL, NULL);
-	if (r == 0)
-		r = monitor_wait(client, 0, clock_now_ns() + ENGINE_STOP_TIMEOUT_S * NS_PER_SEC,
-				 &end, NULL);
-
-	return monitor_kill_lost(path, c->row.id, err);
-}
-
-static int may_remove(const struct engine_container *c, unsigned flags, struct err *err)
-{
-	enum engine_status status = c->state.status;
-
-	if ((flags & ENGINE_REMOVE_FORCE) || (status != ENGINE_RUNNING && status != ENGINE_PAUSED))
-		return 0;
-	err_setk(err, ERR_CONFLICT, EBUSY,
-		 "You cannot remove a %s container %s. Stop the container before attempting "
-		 "removal or force remove",
-		 engine_status_name(status), c->row.name);
-	err_hint(err, "hull stop %s, or hull rm -f %s", c->row.name, c->row.name);
-
-	return -EBUSY;
-}
-
-int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err *err)
-{
-	auto_done(engine_container) c = { 0 };
-	auto_close int dir_fd = -1;
-	auto_free char *id = NULL;
-	int r = engine_find(e, ref, &c, err);
-
-	if (r == 0)
-		r = may_remove(&c, flags, err);
-	if (r < 0)
-		return r;
-	id = mem_strdup(c.row.id);
-	dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
-	if (dir_fd < 0)
-		return dir_fd;
-	engine_container_done(&c);
-	r = engine_reload(e, id, &c, err);
-	if (r == -ENOENT)
-		return rundir_remove(e, id, dir_fd, err);
-	if (r == 0)
-		r = may_remove(&c, flags, err);
-	if (r == 0 && c.row.started && !c.row.ended)
-		r = kill_workload(e, &c, err);
-	if (r == 0)
-		r = engine_remove_locked(e, &c, dir_fd,
-					 c.config.auto_remove || (flags & ENGINE_REMOVE_VOLUMES),
-					 err);
-	if (r == 0)
-		r = store_layer_unmount_unused(e->store, err);
-
-	return err_wrap(err, r, "cannot remove container '%s'", ref);
 }
