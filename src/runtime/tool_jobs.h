@@ -19,12 +19,16 @@ int tool_tar_in(const struct spec_tool *tool, int root_fd, int in_fd, struct err
 int tool_stat(const struct spec_tool *tool, int root_fd, int out_fd, struct err *err);
 int tool_diff(int upper_fd, int lower_fd, int out_fd, struct err *err);
 
+/* ---- tool_path.c ---- */
+
 /* fd_open_in() on a path that the user named: absent is of kind NOT_FOUND. */
 int tool_open(int root_fd, const char *path, int flags, struct err *err);
 
 /* The last component of @path; "." for the root and where it is "." or "..". Borrowed from @path.
  */
 struct slice tool_base_name(const char *path);
+
+/* ---- tool_xattr.c ---- */
 
 /*
  * Extended attributes of one file that an archive may carry: those that mean the same on every
