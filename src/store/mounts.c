@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -48,6 +49,14 @@
 #define PIN_NAME "ns"
 #define LOCK_NAME "layers.lock"
 #define CHILD_STACK_BYTES (256 * 1024)
+
+/* linux/nsfs.h has it since 6.11 */
+#ifndef NS_GET_MNTNS_ID
+#define NS_GET_MNTNS_ID _IOR(0xb7, 0x5, uint64_t)
+#endif
+/* Ids of namespaces come to a CPU in batches of 4096: this many use up one. */
+#define NEWER_ATTEMPTS 8
+#define NEWER_BURST 1024
 
 /**
  * struct visit - what the child does in the namespace
@@ -73,13 +82,44 @@ struct visit {
 
 /* ---- in the child ---- */
 
+/* The current mount namespace's, or 0: a kernel that does not tell it counts them up. */
+static uint64_t namespace_id(void)
+{
+	auto_close int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	uint64_t id = 0;
+
+	return fd >= 0 && ioctl(fd, NS_GET_MNTNS_ID, &id) == 0 ? id : 0;
+}
+
+/*
+ * A namespace can be bound to a file only in one with a lower id, which is how the kernel rules
+ * out loops. Ours has one unless it is not the initial one and was made on another CPU, whose
+ * ids may be ahead. Then those of this CPU are used up, by namespaces that cost nothing.
+ */
+static int unshare_newer(struct err *err)
+{
+	uint64_t outer_id = namespace_id();
+
+	for (int i = 0; i < NEWER_ATTEMPTS; i++) {
+		if (unshare(CLONE_NEWNS) < 0)
+			return err_sys(err, "make a mount namespace");
+		if (namespace_id() >= outer_id)
+			break;
+		for (int k = 0; k < NEWER_BURST; k++)
+			(void)unshare(CLONE_NEWUTS);
+	}
+
+	return 0;
+}
+
 static int enter_new(struct visit *v)
 {
 	const struct mount_change private = { .propagation = MS_PRIVATE, .recursive = true };
 	int root_fd, r;
 
-	if (unshare(CLONE_NEWNS) < 0)
-		return err_sys(&v->err, "make a mount namespace");
+	r = unshare_newer(&v->err);
+	if (r < 0)
+		return r;
 	r = mount_change(AT_FDCWD, "/", &private, &v->err);
 	if (r < 0)
 		return r;

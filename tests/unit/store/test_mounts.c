@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -130,6 +132,61 @@ static void test_partly_unused(void **state)
 	assert_int_equal(dev_of(fds[0]), dev_of(again[0]));
 	put(fds);
 	put(again);
+}
+
+static void stay_on(size_t cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* In a child: its mount namespace is made on @outer, that of the layers on @inner. */
+static int mount_elsewhere(struct fixture *f, size_t outer, size_t inner)
+{
+	struct store_layer layer;
+	int fd = -1, r;
+
+	fixture_digest(SEEDS[0], layer.diff_id);
+	stay_on(outer);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	stay_on(inner);
+	r = store_open(f->root, f->run_root, 0, &f->store, &f->err);
+	if (r == 0)
+		r = store_layer_mounts(f->store, &layer, 1, &fd, &f->err);
+	if (r == 0)
+		r = store_layer_unmount_unused(f->store, &f->err);
+	fd_close(fd);
+
+	return r;
+}
+
+/* Whatever mount namespace hull runs in, and whatever the ids that its CPUs have at hand. */
+static void test_inner_namespace(void **state)
+{
+	struct fixture *f = *state;
+	cpu_set_t allowed;
+
+	assert_ok(f, fixture_add_image(f, SEEDS, 1, "one", NULL));
+	assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	for (size_t outer = 0; outer < CPU_SETSIZE; outer++) {
+		for (size_t inner = 0; inner < CPU_SETSIZE; inner++) {
+			int status;
+			pid_t pid;
+
+			if (!CPU_ISSET(outer, &allowed) || !CPU_ISSET(inner, &allowed) ||
+			    inner > outer + 1 || outer > inner + 1)
+				continue;
+			pid = fork();
+			if (pid == 0)
+				_exit(-mount_elsewhere(f, outer, inner));
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_int_equal(status, 0);
+		}
+	}
 }
 
 static void test_lost_layer(void **state)
@@ -281,6 +338,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shared, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_partly_unused, fixture_setup,
+						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_inner_namespace, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_lost_layer, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_killed, fixture_setup, fixture_teardown),
