@@ -329,15 +329,12 @@ static bool reset(struct virtio_device *dev)
 {
 	struct virtio_console *console = console_of(dev);
 
-	for (size_t i = 0; i < console->ports_len; i++) {
-		struct port *port = &console->ports[i];
-
-		watch(port, &port->in, 0);
-		watch(port, &port->out, 0);
-		port->state = (struct virtio_console_port_state){
-			.host_closed = port->state.host_closed,
+	/* What is watched stays so until it has something to say to nobody: this is a vCPU thread.
+	 */
+	for (size_t i = 0; i < console->ports_len; i++)
+		console->ports[i].state = (struct virtio_console_port_state){
+			.host_closed = console->ports[i].state.host_closed,
 		};
-	}
 
 	return true;
 }

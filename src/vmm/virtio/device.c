@@ -21,6 +21,7 @@
 
 const struct confine_list virtio_calls =
 	CONFINE_LIST(CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_write));
+const struct confine_list virtio_register_calls = CONFINE_LIST(CONFINE_ALLOW(SYS_write));
 
 static bool has_status(const struct virtio_device *dev, uint8_t bits)
 {

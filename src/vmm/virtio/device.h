@@ -19,7 +19,8 @@
  * the ring (virtq_unpop) and is taken anew, with the progress in the device's state; the block
  * device waits for its requests instead.
  *
- * Threads: everything here runs with the device lock held (pci.h).
+ * Threads: everything here runs with the device lock held (pci.h). activate() and reset() are
+ * called on a vCPU thread, which may make almost no system call; kick() on the loop's.
  */
 #ifndef VMM_VIRTIO_DEVICE_H
 #define VMM_VIRTIO_DEVICE_H
@@ -152,8 +153,10 @@ struct virtio_saved {
 	struct pci_state pci;
 };
 
-/* System calls of device.c, pci.c and queue.c while the guest runs. */
+/* System calls of device.c while the guest runs, on the loop's thread. */
 extern const struct confine_list virtio_calls;
+/* And of all devices together on a vCPU thread: ringing a bell. */
+extern const struct confine_list virtio_register_calls;
 
 /**
  * virtio_init() - Make a device and its PCI function
