@@ -172,7 +172,7 @@ int engine_update(struct engine *e, const char *ref, const struct spec_resources
 
 	if (r == 0) {
 		change_config(&c.config, changes);
-		r = options_limits(&c.config, err);
+		r = options_limits(&c.config, c.level, err);
 	}
 	if (r == 0)
 		r = engine_build(&c, &spec, err);

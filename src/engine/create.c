@@ -23,6 +23,7 @@
 
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define RANDOM_NAME_ATTEMPTS 8
+#define VOLUME_NAME_CHARS 64
 
 static int choose_level(const char *asked, const struct monitor_level **ret, struct err *err)
 {
@@ -182,7 +183,7 @@ static int read_request(struct engine_request *request, const struct monitor_lev
 	if (r == 0)
 		r = options_modes(config, level, err);
 	if (r == 0)
-		r = options_limits(config, err);
+		r = options_limits(config, level, err);
 
 	return r;
 }
@@ -253,55 +254,53 @@ static int make_bind_source(const struct engine_mount *mount, struct err *err)
 	return fd < 0 ? fd : 0;
 }
 
-static int make_volume(struct engine *e, struct engine_mount *mount, struct err *err)
-{
-	auto_done(store_volume) volume = { 0 };
-	bool new;
-	int r = store_volume_make(e->store, mount->source, NULL, &volume, &new, err);
-
-	if (r == 0 && !mount->source)
-		mount->source = mem_strdup(volume.name);
-
-	return r;
-}
-
-static int make_sources(struct engine *e, struct engine_container *c, struct err *err)
+/* Make the sources of bind mounts, name anonymous volumes. */
+static int prepare_sources(struct engine_container *c, struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < c->config.mounts_len && r == 0; i++) {
 		struct engine_mount *mount = &c->config.mounts[i];
 
-		if (mount->type == ENGINE_MOUNT_BIND)
+		if (mount->type == ENGINE_MOUNT_BIND) {
 			r = make_bind_source(mount, err);
-		else if (mount->type == ENGINE_MOUNT_VOLUME)
-			r = make_volume(e, mount, err);
+		} else if (mount->type == ENGINE_MOUNT_VOLUME && !mount->source) {
+			mount->source = mem_calloc(VOLUME_NAME_CHARS + 1, 1);
+			rand_hex(mount->source, VOLUME_NAME_CHARS);
+		}
 	}
 
 	return r;
 }
 
-static int use_volumes(struct engine *e, const struct engine_container *c, struct err *err)
+/* The volumes that it uses; the caller frees the list, the names are borrowed. */
+static struct store_use *list_uses(const struct engine_config *config, size_t *ret_len)
 {
-	int r = 0;
+	struct store_use *uses = mem_calloc(config->mounts_len, sizeof(*uses));
 
-	for (size_t i = 0; i < c->config.mounts_len && r == 0; i++)
-		if (c->config.mounts[i].type == ENGINE_MOUNT_VOLUME)
-			r = store_volume_use(e->store, c->config.mounts[i].source, c->row.id, err);
+	*ret_len = 0;
+	for (size_t i = 0; i < config->mounts_len; i++)
+		if (config->mounts[i].type == ENGINE_MOUNT_VOLUME)
+			uses[(*ret_len)++] = (struct store_use){
+				.name = config->mounts[i].source,
+				.anonymous = config->mounts[i].anonymous,
+			};
 
-	return r;
+	return uses;
 }
 
 /* Under the name asked for, or random ones until one is free. */
 static int add_row(struct engine *e, const char *name, struct engine_container *c, struct err *err)
 {
 	char random[NAME_RANDOM_BYTES];
+	size_t uses_len;
+	auto_free struct store_use *uses = list_uses(&c->config, &uses_len);
 	int r = -EEXIST;
 
 	for (unsigned attempt = 0; r == -EEXIST && attempt < RANDOM_NAME_ATTEMPTS; attempt++) {
 		free(c->row.name);
 		c->row.name = mem_strdup(name ? name : name_random(attempt, random));
-		r = store_container_add(e->store, &c->row, err);
+		r = store_container_add_with_volumes(e->store, &c->row, uses, uses_len, err);
 		if (name)
 			break;
 	}
@@ -309,33 +308,17 @@ static int add_row(struct engine *e, const char *name, struct engine_container *
 	return r;
 }
 
-/* Give back what engine_record() made when it cannot finish. */
-static void unmake_volumes(struct engine *e, const struct engine_container *c)
-{
-	for (size_t i = 0; i < c->config.mounts_len; i++)
-		if (c->config.mounts[i].anonymous && c->config.mounts[i].source)
-			(void)store_volume_remove(e->store, c->config.mounts[i].source, NULL);
-}
-
 int engine_record(struct engine *e, const struct engine_request *request,
 		  struct engine_container *c, struct err *err)
 {
-	int r = make_sources(e, c, err);
+	int r = prepare_sources(c, err);
 
 	if (r == 0)
 		r = engine_config_encode(&c->config, &c->row.config, err);
 	if (r == 0)
 		r = add_row(e, request->name, c, err);
-	if (r < 0) {
-		unmake_volumes(e, c);
-		return r;
-	}
-	failpoint("container-recorded");
-	r = use_volumes(e, c, err);
-	if (r < 0) {
-		(void)store_container_remove(e->store, c->row.id, NULL);
-		unmake_volumes(e, c);
-	}
+	if (r == 0)
+		failpoint("container-recorded");
 
 	return r;
 }

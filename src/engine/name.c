@@ -69,11 +69,11 @@ int name_check(const char *name, struct err *err)
 		if (!isascii(c) || (!isalnum(c) && (i == 0 || !strchr("_.-", c))))
 			len = 0;
 	}
-	if (len < 2 || len > 128)
-		return err_setk(err, ERR_USAGE, EINVAL,
-				"invalid container name '%s': only [a-zA-Z0-9][a-zA-Z0-9_.-]+ are "
-				"allowed",
-				name);
+	if (len >= 2 && len <= 128)
+		return 0;
+	err_setk(err, ERR_USAGE, EINVAL, "invalid container name '%s'", name);
+	err_hint(err, "a letter or digit, then at least one of letters, digits, '_', '.' and '-': "
+		      "[a-zA-Z0-9][a-zA-Z0-9_.-]+");
 
-	return 0;
+	return -EINVAL;
 }

@@ -15,7 +15,6 @@
 #include "engine/lookup.h"
 #include "wire/json.h"
 
-#define MEMORY_MIN_BYTES (6 * MIB)
 #define STOP_TIMEOUT_MAX_S 2147483647
 
 /* Split "key=value" or "key:value"; @value.at is NULL without one. */
@@ -241,11 +240,15 @@ int options_modes(struct engine_config *config, const struct monitor_level *leve
 	return -ENOTSUP;
 }
 
-static int check_memory(struct engine_config *config, struct err *err)
+static int check_memory(const struct engine_config *config, const struct monitor_level *level,
+			struct err *err)
 {
-	if (config->memory_bytes < 0 ||
-	    (config->memory_bytes > 0 && (uint64_t)config->memory_bytes < MEMORY_MIN_BYTES))
-		return err_setk(err, ERR_USAGE, EINVAL, "--memory must be at least 6MB");
+	int64_t min_bytes = (int64_t)level->min_memory_bytes;
+
+	if (config->memory_bytes != 0 && config->memory_bytes < min_bytes)
+		return err_setk(err, ERR_USAGE, EINVAL,
+				"--memory must be at least %lldm at --isolation %s",
+				(long long)(min_bytes / (int64_t)MIB), level->name);
 	if (config->memory_swap_bytes == 0)
 		return 0;
 	if (config->memory_bytes == 0)
@@ -259,14 +262,18 @@ static int check_memory(struct engine_config *config, struct err *err)
 	return 0;
 }
 
-int options_limits(struct engine_config *config, struct err *err)
+int options_limits(const struct engine_config *config, const struct monitor_level *level,
+		   struct err *err)
 {
-	int r = check_memory(config, err);
+	int r = check_memory(config, level, err);
 
 	if (r < 0)
 		return r;
 	if (config->cpus_milli < 0)
 		return err_setk(err, ERR_USAGE, EINVAL, "--cpus must not be negative");
+	if (level->max_cpus && config->cpus_milli > (int64_t)level->max_cpus * 1000)
+		return err_setk(err, ERR_USAGE, EINVAL, "--cpus is at most %u at --isolation %s",
+				level->max_cpus, level->name);
 	if (config->cpu_shares != 0 && (config->cpu_shares < 2 || config->cpu_shares > 262144))
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"--cpu-shares must be between 2 and 262144");

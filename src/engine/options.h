@@ -35,7 +35,8 @@ int options_log(const struct strv *texts, struct engine_config *config, struct e
  */
 int options_modes(struct engine_config *config, const struct monitor_level *level, struct err *err);
 
-/* Numbers in range, defaults that depend on each other. */
-int options_limits(struct engine_config *config, struct err *err);
+/* Numbers in range, also that of @level; they hold for every start. 0 or a negative errno. */
+int options_limits(const struct engine_config *config, const struct monitor_level *level,
+		   struct err *err);
 
 #endif

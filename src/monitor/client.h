@@ -39,6 +39,8 @@ enum monitor_layers {
  * @host_namespaces: can share the host's pid, ipc, uts namespaces
  * @devices:	takes --device
  * @default_memory_bytes: memory when the user names none, 0: not limited
+ * @min_memory_bytes: with less nothing starts
+ * @max_cpus:	processors it can have, 0: the host's
  */
 struct monitor_level {
 	const char *name;
@@ -48,7 +50,8 @@ struct monitor_level {
 	const char *host_net_why;
 	bool host_namespaces;
 	bool devices;
-	uint64_t default_memory_bytes;
+	uint64_t default_memory_bytes, min_memory_bytes;
+	uint32_t max_cpus;
 };
 
 /* The levels, and the one called @name (NULL: no such). */

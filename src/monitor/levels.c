@@ -17,12 +17,15 @@ static const struct monitor_level levels[] = {
 		.host_net = true,
 		.host_namespaces = true,
 		.devices = true,
+		.min_memory_bytes = 6 * MIB,
 	},
 	{
 		.name = "vm",
 		.layers = MONITOR_LAYER_FILES,
 		.host_net_why = "a virtual machine has a network stack of its own",
 		.default_memory_bytes = 512 * MIB,
+		.min_memory_bytes = 96 * MIB,
+		.max_cpus = 128,
 	},
 	/* The container level with one defect, for the tests: not in any list, but it can be named.
 	 */
@@ -33,6 +36,7 @@ static const struct monitor_level levels[] = {
 		.host_net = true,
 		.host_namespaces = true,
 		.devices = true,
+		.min_memory_bytes = 6 * MIB,
 	},
 };
 

@@ -193,14 +193,12 @@ static int name_taken(struct store *s, const char *name, const char *but_id, str
 	return -EEXIST;
 }
 
-int store_container_add(struct store *s, struct store_container *c, struct err *err)
+int container_insert(struct store *s, const struct store_container *c, uint32_t *ret_base,
+		     struct err *err)
 {
-	auto_done(db_txn) txn = { 0 };
 	uint32_t base = 0;
-	int r = db_txn_begin(s->db, false, &txn, err);
+	int r = name_taken(s, c->name, c->id, err);
 
-	if (r == 0)
-		r = name_taken(s, c->name, c->id, err);
 	if (r == 0 && c->uid_count > 0)
 		r = allocate_ids(s, c->uid_count, &base, err);
 	if (r == 0)
@@ -213,11 +211,14 @@ int store_container_add(struct store *s, struct store_container *c, struct err *
 			   (int64_t)c->oom, c->started_wall_ns, c->finished_wall_ns, c->error,
 			   (int64_t)c->restarts);
 	if (r == 0)
-		r = db_txn_commit(&txn, err);
-	if (r == 0)
-		c->uid_base = base;
+		*ret_base = base;
 
 	return r;
+}
+
+int store_container_add(struct store *s, struct store_container *c, struct err *err)
+{
+	return store_container_add_with_volumes(s, c, NULL, 0, err);
 }
 
 static void load(sqlite3_stmt *query, struct store_container *ret)

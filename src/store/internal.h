@@ -35,6 +35,12 @@ struct store {
 /* The 64 digits of "sha256:<64 lower-case digits>", borrowed, or NULL. */
 const char *digest_hex(const char *digest);
 
+/* ---- container.c ---- */
+
+/* In the caller's transaction: as store_container_add(), the first id of its range to @ret_base. */
+int container_insert(struct store *s, const struct store_container *c, uint32_t *ret_base,
+		     struct err *err);
+
 /* ---- lock.c: one lock for each object, by name, in one file; gone with whoever held it ---- */
 
 enum lock_mode {

@@ -309,6 +309,17 @@ int store_volume_use(struct store *s, const char *volume, const char *container_
 		     struct err *err);
 /* Ids of the containers that use it are appended. */
 int store_volume_users(struct store *s, const char *volume, struct strv *ret, struct err *err);
+/* A volume that a new container uses; an @anonymous one is made for it and goes with it. */
+struct store_use {
+	const char *name;
+	bool anonymous;
+};
+
+/* As store_container_add(), in one step with its use of volumes and those that are not there. */
+int store_container_add_with_volumes(struct store *s, struct store_container *c,
+				     const struct store_use *uses, size_t uses_len,
+				     struct err *err);
+
 /* As store_container_remove(), in one step with the anonymous volumes that it alone uses. */
 int store_container_remove_with_volumes(struct store *s, const char *id, struct err *err);
 /* -EBUSY with kind CONFLICT while used; -ENOENT. */

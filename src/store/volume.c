@@ -122,6 +122,16 @@ static int find(struct store *s, const char *name, struct store_volume *ret, str
 	return r < 0 ? r : 1;
 }
 
+/* Nothing happens when there is one of this name. */
+static int insert(struct store *s, const char *name, const char *labels, bool anonymous,
+		  struct err *err)
+{
+	return db_run(s->db, err,
+		      "INSERT OR IGNORE INTO volumes(name,created_wall_ns,labels,anonymous)"
+		      " VALUES(?,?,?,?)",
+		      "titi", name, clock_wall_ns(), labels, (int64_t)anonymous);
+}
+
 int store_volume_make(struct store *s, const char *name, const struct strv *labels,
 		      struct store_volume *ret, bool *ret_new, struct err *err)
 {
@@ -139,11 +149,7 @@ int store_volume_make(struct store *s, const char *name, const struct strv *labe
 	if (r == 0)
 		r = lock_lease(s, INTENT_VOLUME, name ? name : anonymous, err);
 	if (r == 0)
-		r = db_run(s->db, err,
-			   "INSERT OR IGNORE INTO volumes(name,created_wall_ns,labels,anonymous)"
-			   " VALUES(?,?,?,?)",
-			   "titi", name ? name : anonymous, clock_wall_ns(), text,
-			   (int64_t)(name == NULL));
+		r = insert(s, name ? name : anonymous, text, name == NULL, err);
 	failpoint("volume-recorded");
 	if (r < 0)
 		return err_wrap(err, r, "make volume");
@@ -256,6 +262,50 @@ int store_volume_usage(struct store *s, const char *name, uint64_t *ret_bytes, s
 		return err_sys(err, "open '%s/volumes'", s->root);
 
 	return du_bytes(all_fd, name, ret_bytes, err);
+}
+
+/* The directory of a new one is made when it is first looked for. */
+static int insert_uses(struct store *s, const char *id, const struct store_use *uses, size_t len,
+		       struct err *err)
+{
+	static const struct strv none = { 0 };
+	auto_free char *labels = NULL;
+	int r = len ? labels_write(&none, &labels, err) : 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		r = insert(s, uses[i].name, labels, uses[i].anonymous, err);
+		if (r == 0)
+			r = store_volume_use(s, uses[i].name, id, err);
+	}
+
+	return r;
+}
+
+int store_container_add_with_volumes(struct store *s, struct store_container *c,
+				     const struct store_use *uses, size_t uses_len, struct err *err)
+{
+	auto_done(db_txn) txn = { 0 };
+	uint32_t base = 0;
+	int r = 0;
+
+	/* Whoever is just removing one of these finishes first. */
+	for (size_t i = 0; i < uses_len && r == 0; i++) {
+		r = check_name(uses[i].name, err);
+		if (r == 0)
+			r = lock_lease(s, INTENT_VOLUME, uses[i].name, err);
+	}
+	if (r == 0)
+		r = db_txn_begin(s->db, false, &txn, err);
+	if (r == 0)
+		r = container_insert(s, c, &base, err);
+	if (r == 0)
+		r = insert_uses(s, c->id, uses, uses_len, err);
+	if (r == 0)
+		r = db_txn_commit(&txn, err);
+	if (r == 0)
+		c->uid_base = base;
+
+	return r;
 }
 
 /* Names of the anonymous volumes of a container are appended. */

@@ -136,8 +136,13 @@ static void test_limits(void **state)
 	static const struct {
 		struct engine_config config;
 		int result;
+		const char *level;
 	} cases[] = {
 		{ { .stop_timeout_s = -1 }, 0 },
+		{ { .memory_bytes = 96 * MIB, .cpus_milli = 128000 }, 0, "vm" },
+		{ { .memory_bytes = 96 * MIB - 1 }, -EINVAL, "vm" },
+		{ { .cpus_milli = 128001 }, -EINVAL, "vm" },
+		{ { .cpus_milli = 128001 }, 0 },
 		{ { .memory_bytes = 6 * MIB }, 0 },
 		{ { .memory_bytes = 6 * MIB - 1 }, -EINVAL },
 		{ { .memory_bytes = 64 * MIB, .memory_swap_bytes = SPEC_UNLIMITED }, 0 },
@@ -152,9 +157,10 @@ static void test_limits(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct engine_config config = cases[i].config;
+		const char *name = cases[i].level ? cases[i].level : "container";
 
-		if (options_limits(&config, NULL) != cases[i].result)
+		if (options_limits(&cases[i].config, monitor_level_find(name), NULL) !=
+		    cases[i].result)
 			fail_msg("case %zu", i);
 	}
 }

@@ -87,6 +87,37 @@ static void test_used(void **state)
 	fixture_assert_clean(f);
 }
 
+/* A container and the volumes that it uses are there together or not at all. */
+static void test_added_with_container(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(store_container) c = { 0 }, again = { 0 };
+	auto_done(store_volume) own = { 0 }, named = { 0 };
+	const struct store_use uses[] = { { "own", true }, { "data", false }, { "data", false } };
+	const struct store_use late = { "late", false }, wrong = { "a/b", false };
+	char id[STORE_DIGEST_BYTES];
+
+	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
+	fixture_container(&c, 1, "web", id);
+	fixture_container(&again, 2, "web", id);
+	assert_ok(f, store_container_add_with_volumes(f->store, &c, uses, 3, &f->err));
+	assert_ok(f, store_volume_find(f->store, "own", &own, &f->err));
+	assert_ok(f, store_volume_find(f->store, "data", &named, &f->err));
+	assert_true(own.anonymous && !named.anonymous);
+	assert_int_equal(access(own.path, F_OK), 0);
+	assert_int_equal(store_volume_remove(f->store, "data", NULL), -EBUSY);
+	/* Its name is taken, so no volume appears either. */
+	assert_int_equal(store_container_add_with_volumes(f->store, &again, &late, 1, NULL),
+			 -EEXIST);
+	assert_int_equal(store_container_add_with_volumes(f->store, &again, &wrong, 1, NULL),
+			 -EINVAL);
+	assert_int_equal(store_volume_remove(f->store, "late", NULL), -ENOENT);
+	assert_ok(f, store_container_remove_with_volumes(f->store, c.id, &f->err));
+	assert_int_equal(access(own.path, F_OK), -1);
+	assert_ok(f, store_volume_remove(f->store, "data", &f->err));
+	fixture_assert_clean(f);
+}
+
 /* Its own anonymous volumes go with a container; named ones, and those of others too, stay. */
 static void test_removed_with_container(void **state)
 {
@@ -178,6 +209,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_make_and_find),		T(test_bad_names), T(test_used),
+		T(test_added_with_container),	T(test_killed),	   T(test_adopted),
 		T(test_removed_with_container), T(test_killed),	   T(test_adopted),
 	};
 
