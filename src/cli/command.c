@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-int cli_fail(const struct err *err)
+int cli_fail(const struct cli *cli, const struct err *err)
 {
 	char text[sizeof(err->frames)];
 
@@ -21,7 +21,8 @@ int cli_fail(const struct err *err)
 	if (err->hint[0])
 		fprintf(stderr, "hint: %s\n", err->hint);
 
-	return err_exit_status(err);
+	/* As Docker does it: 1, unless it could be taken for a workload's, or nothing was tried. */
+	return cli->command && !(cli->command->flags & COMMAND_RUNS) ? 1 : err_exit_status(err);
 }
 
 int cli_engine(struct cli *cli, unsigned flags, struct engine **ret, struct err *err)
@@ -39,8 +40,8 @@ int cli_engine(struct cli *cli, unsigned flags, struct engine **ret, struct err 
 	return 0;
 }
 
-int cli_each(char **words, int words_len, int (*fn)(void *ctx, const char *word, struct err *err),
-	     void *ctx)
+int cli_each(const struct cli *cli, char **words, int words_len,
+	     int (*fn)(void *ctx, const char *word, struct err *err), void *ctx)
 {
 	int status = 0;
 
@@ -48,7 +49,7 @@ int cli_each(char **words, int words_len, int (*fn)(void *ctx, const char *word,
 		struct err err = ERR_INIT;
 
 		if (fn(ctx, words[i], &err) < 0) {
-			int failed = cli_fail(&err);
+			int failed = cli_fail(cli, &err);
 
 			status = status ? status : failed;
 		}
@@ -142,6 +143,7 @@ static int run_command(struct cli *cli, const struct command_name *name, char **
 
 	opt_defaults(opts, args);
 	r = opt_parse(opts, args, &words, &err);
+	cli->command = r < 0 ? NULL : c;
 	if (r < 0) {
 		if (!err.hint[0])
 			err_hint(&err, "see 'hull %s --help'", name->name);
@@ -156,7 +158,7 @@ static int run_command(struct cli *cli, const struct command_name *name, char **
 	}
 	opt_release(opts, args);
 	if (r < 0)
-		return cli_fail(&err);
+		return cli_fail(cli, &err);
 
 	return r;
 }
@@ -189,5 +191,5 @@ int command_main(struct cli *cli, char **argv, int argc)
 		err_setk(&err, ERR_USAGE, EINVAL, "'%s' is not a hull command", argv[0]);
 	err_hint(&err, "see 'hull%s%s --help'", group ? " " : "", group ? argv[0] : "");
 
-	return cli_fail(&err);
+	return cli_fail(cli, &err);
 }

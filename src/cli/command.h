@@ -19,16 +19,19 @@ struct engine;
  * struct cli - what came before the name of the command
  * @root:	store, absolute
  * @run_root:	what a reboot forgets, absolute
+ * @command:	what runs, NULL until its options are understood
  * @engine:	opened by cli_engine(), NULL before
  */
 struct cli {
 	const char *root, *run_root;
+	const struct command *command;
 	struct engine *engine;
 };
 
 enum command_flags {
 	COMMAND_STOP_AT_FIRST = 1 << 0, /* options end at the first word: run, exec */
 	COMMAND_HIDDEN = 1 << 1,	/* not listed in help or completion */
+	COMMAND_RUNS = 1 << 2,		/* ends as a workload does: 125 to 127 when there is none */
 };
 
 #define COMMAND_MANY (-1)
@@ -81,8 +84,8 @@ extern const struct command_group command_groups[];
  */
 int command_main(struct cli *cli, char **argv, int argc);
 
-/* Print "hull: TEXT" and "hint: TEXT" on stderr. Returns the exit status that fits. */
-int cli_fail(const struct err *err);
+/* Print "hull: TEXT" and "hint: TEXT" on stderr. Returns the exit status that fits the command. */
+int cli_fail(const struct cli *cli, const struct err *err);
 
 enum cli_engine_flags {
 	CLI_ENGINE_READ = 0,
@@ -102,6 +105,7 @@ int cli_engine(struct cli *cli, unsigned flags, struct engine **ret, struct err 
 
 /**
  * cli_each() - Do @fn for every word, going on after failures
+ * @cli:	settings
  * @words:	@words_len names
  * @words_len:	their number
  * @fn:		0 or a negative errno with @err
@@ -109,7 +113,7 @@ int cli_engine(struct cli *cli, unsigned flags, struct engine **ret, struct err 
  *
  * Failures are printed. Return: 0, or the exit status of the first failure.
  */
-int cli_each(char **words, int words_len, int (*fn)(void *ctx, const char *word, struct err *err),
-	     void *ctx);
+int cli_each(const struct cli *cli, char **words, int words_len,
+	     int (*fn)(void *ctx, const char *word, struct err *err), void *ctx);
 
 #endif

@@ -50,7 +50,7 @@ static int for_each(struct cli *cli, const struct control_args *args, char **wor
 	struct control control;
 	int r = prepare(cli, args, &control, err);
 
-	return r < 0 ? r : cli_each(words, words_len, fn, &control);
+	return r < 0 ? r : cli_each(cli, words, words_len, fn, &control);
 }
 
 static int done(int r, const char *word)
@@ -124,6 +124,7 @@ const struct command command_start = {
 	.summary = "Start containers that are created or have ended",
 	.opts = start_opts,
 	.args_bytes = sizeof(struct control_args),
+	.flags = COMMAND_RUNS,
 	.min_words = 1,
 	.max_words = COMMAND_MANY,
 	.run = run_start,

@@ -57,7 +57,7 @@ static int run_rmi(struct cli *cli, const void *args, char **words, int words_le
 	struct rmi rmi = { .force = a->force };
 	int r = cli_engine(cli, CLI_ENGINE_WRITE, &rmi.engine, err);
 
-	return r < 0 ? r : cli_each(words, words_len, rmi_one, &rmi);
+	return r < 0 ? r : cli_each(cli, words, words_len, rmi_one, &rmi);
 }
 
 const struct command command_rmi = {
@@ -130,7 +130,7 @@ static int run_inspect(struct cli *cli, const void *args, char **words, int word
 
 	if (r < 0)
 		return r;
-	status = cli_each(words, words_len, inspect_one, &inspect);
+	status = cli_each(cli, words, words_len, inspect_one, &inspect);
 	r = format_documents(stdout, a->format, documents, err);
 
 	return r < 0 ? r : status;

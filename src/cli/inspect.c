@@ -78,9 +78,9 @@ static int inspect_all(struct cli *cli, const struct inspect_args *args, char **
 		if (inspect_any(e, args, words[i], &document, &why) == 0)
 			json_array_append_new(documents, document);
 		else if (status == 0)
-			status = cli_fail(&why);
+			status = cli_fail(cli, &why);
 		else
-			(void)cli_fail(&why);
+			(void)cli_fail(cli, &why);
 	}
 	if (r == 0 && (json_array_size(documents) > 0 || !args->format))
 		r = format_documents(stdout, args->format, documents, err);

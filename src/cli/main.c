@@ -89,6 +89,7 @@ static int run(const struct global_args *args, char **words, int words_len)
 int main(int argc, char **argv)
 {
 	struct global_args args = { 0 };
+	const struct cli no_cli = { 0 };
 	struct err err = ERR_INIT;
 	struct opt_words words = {
 		.argv = argv + 1,
@@ -100,7 +101,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	opt_defaults(global_opts, &args);
 	if (opt_parse(global_opts, &args, &words, &err) < 0)
-		return cli_fail(&err);
+		return cli_fail(&no_cli, &err);
 	if (words.help)
 		return help(stdout);
 	if (args.version) {
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
 	if (log_set_level(args.log_level) < 0) {
 		err_setk(&err, ERR_USAGE, EINVAL, "unknown log level '%s'", args.log_level);
 		err_hint(&err, "use error, warn, info or debug");
-		return cli_fail(&err);
+		return cli_fail(&no_cli, &err);
 	}
 	if (words.argc == 0)
 		return help(stderr);

@@ -80,7 +80,7 @@ static int run_update(struct cli *cli, const void *args, char **words, int words
 	}
 	r = cli_engine(cli, CLI_ENGINE_READ, &update.engine, err);
 
-	return r < 0 ? r : cli_each(words, words_len, update_one, &update);
+	return r < 0 ? r : cli_each(cli, words, words_len, update_one, &update);
 }
 
 const struct command command_update = {

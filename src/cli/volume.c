@@ -176,7 +176,7 @@ static int run_inspect(struct cli *cli, const void *args, char **words, int word
 
 	if (r < 0)
 		return r;
-	status = cli_each(words, words_len, inspect_one, &inspect);
+	status = cli_each(cli, words, words_len, inspect_one, &inspect);
 	r = format_documents(stdout, a->format, documents, err);
 
 	return r < 0 ? r : status;
@@ -227,7 +227,7 @@ static int run_remove(struct cli *cli, const void *args, char **words, int words
 	struct remove remove = { .force = a->force };
 	int r = cli_engine(cli, CLI_ENGINE_WRITE, &remove.engine, err);
 
-	return r < 0 ? r : cli_each(words, words_len, remove_one, &remove);
+	return r < 0 ? r : cli_each(cli, words, words_len, remove_one, &remove);
 }
 
 const struct command command_volume_remove = {

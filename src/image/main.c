@@ -347,5 +347,5 @@ int main(int argc, char **argv)
 	if (err.hint[0])
 		fprintf(stderr, "hint: %s\n", err.hint);
 
-	return err_exit_status(&err);
+	return 1;
 }

@@ -91,7 +91,7 @@ teardown() { remove_containers; }
 @test "rm refuses what runs, rm -f does not" {
 	hull run -d --name runs busybox sleep 1000000
 	run hull rm runs
-	[ "$status" = 125 ]
+	[ "$status" = 1 ]
 	expect_part "-f"
 	run hull rm -f runs
 	expect runs
@@ -140,7 +140,7 @@ teardown() { remove_containers; }
 	expect mine
 	hull run -d --name uses -v mine:/data busybox sleep 1000000
 	run hull volume rm mine
-	[ "$status" = 125 ]
+	[ "$status" = 1 ]
 	expect_part "mine"
 	hull rm -f uses
 	run hull volume rm mine

@@ -22,7 +22,7 @@ teardown() {
 import_small() {
 	mkdir -p "$store/small"
 	echo "$1" >"$store/small/file"
-	tar -C "$store/small" -cf "$store/small.tar" .
+	tar --mtime=@0 -C "$store/small" -cf "$store/small.tar" .
 	hull image import -q --name "$1" "$store/small.tar"
 }
 
@@ -56,7 +56,7 @@ import_small() {
 	hull tag beta alpha
 	expect_status 0 hull images -q --filter dangling=true
 	expect "$id"
-	expect_status 125 hull images --filter colour=red
+	expect_status 1 hull images --filter colour=red
 	expect_part "invalid filter 'colour=red'"
 	hull image prune -f
 	expect_status 0 hull images -q --filter dangling=true
@@ -73,16 +73,16 @@ import_small() {
 	expect_status 0 hull image rm example.com:5000/x/gamma:1
 	expect_part "Untagged: example.com:5000/x/gamma:1"
 	expect_part "Deleted: $id"
-	expect_status 125 hull rmi gamma
+	expect_status 1 hull rmi gamma
 	expect_part "no such image: gamma"
-	expect_status 125 hull tag busybox Wrong/Name
+	expect_status 1 hull tag busybox Wrong/Name
 	expect_part "invalid reference format"
 }
 
 @test "rmi: an image in use is refused, a forced one goes with its last container" {
 	import_small delta
 	hull create --name user delta /file >/dev/null
-	expect_status 125 hull rmi delta
+	expect_status 1 hull rmi delta
 	expect_part "is being used by stopped container"
 	expect_part "hint: remove the container first"
 	expect_status 0 hull rmi -f delta
@@ -101,7 +101,7 @@ import_small() {
 	layers=$(hull image inspect busybox | python3 -c 'import json,sys; print(len(json.load(sys.stdin)[0]["RootFS"]["Layers"]))')
 	[ "$layers" = 1 ]
 	run --separate-stderr hull image inspect nothing
-	[ "$status" = 125 ]
+	[ "$status" = 1 ]
 	expect "[]"
 }
 
@@ -124,17 +124,17 @@ import_small() {
 	path=$(hull volume inspect data --format '{{.Mountpoint}}')
 	[ -d "$path" ]
 	hull create --name user -v data:/data busybox true >/dev/null
-	expect_status 125 hull volume rm data
+	expect_status 1 hull volume rm data
 	expect_part "volume is in use"
 	expect_status 0 hull volume ls -q --filter dangling=true
 	expect ""
 	hull rm user
 	expect_status 0 hull volume rm data
 	[ ! -e "$path" ]
-	expect_status 125 hull volume rm data
+	expect_status 1 hull volume rm data
 	expect_part "no such volume: data"
 	expect_status 0 hull volume rm -f data
-	expect_status 125 hull volume create a/b
+	expect_status 1 hull volume create a/b
 	expect_part "is not a volume name"
 	expect_status 125 hull volume create -o size=1 data
 }
@@ -211,7 +211,7 @@ import_small() {
 @test "layers are mounted only while they are used, and not in the host's mount table" {
 	hull run -d --name one busybox sleep 1000 >/dev/null
 	hull run -d --name two busybox sleep 1000 >/dev/null
-	! grep -q " erofs .*$HULL_ROOT" /proc/self/mountinfo
+	run ! grep -q " erofs .*$HULL_ROOT" /proc/self/mountinfo
 	[ "$(find "$HULL_RUN_ROOT/layers" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ]
 	hull rm -f one >/dev/null
 	mountpoint -q "$HULL_RUN_ROOT/layers"
@@ -230,7 +230,7 @@ import_small() {
 	hull import -q - saved:1 <"$store/a.tar"
 	[ "$(hull images -q saved:1)" = "$(hull images -q busybox)" ]
 	hull rmi saved:1
-	expect_status 125 hull save -o "$store/none.tar" nothing
+	expect_status 1 hull save -o "$store/none.tar" nothing
 	[ ! -e "$store/none.tar" ]
 }
 
@@ -249,4 +249,20 @@ import_small() {
 	[ -L "$store/link" ]
 	cmp "$store/a.tar" "$store/target"
 	rm "$store/fifo" "$store/link" "$store/target"
+}
+
+@test "a command that fails ends with 1, one that is misspelt with 125" {
+	local command
+	for command in "rmi nosuch" "volume rm nosuch" "volume inspect nosuch" "image inspect nosuch" \
+		"history nosuch" "tag nosuch x" "system prune -f --filter x=y" "save nosuch" \
+		"load -i nosuch" "import nosuch" "image bootstrap nosuch" "inspect nosuch" \
+		"rm nosuch" "cp nosuch:/x y" "logs nosuch" "image rm"; do
+		# shellcheck disable=SC2086
+		expect_status 1 hull $command
+		expect_part "hull: "
+	done
+	for command in "rmi --nosuch" "volume rm --nosuch" "create nosuch" "start nosuch" "exec nosuch x"; do
+		# shellcheck disable=SC2086
+		expect_status 125 hull $command
+	done
 }
