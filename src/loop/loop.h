@@ -78,6 +78,7 @@ int loop_run(struct loop *loop, struct err *err);
 /* Dispatch once, waiting until @deadline_ns at most (-1: for ever). 0 or a negative errno. */
 int loop_once(struct loop *loop, int64_t deadline_ns, struct err *err);
 
+/* Have loop_run() return once the callback that calls this has returned. */
 void loop_stop(struct loop *loop);
 
 #endif

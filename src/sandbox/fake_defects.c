@@ -14,12 +14,12 @@
 
 static void directory_ignored(struct spec_process *process)
 {
-	process->cwd = (char *)(uintptr_t)"/";
+	process->cwd = (char *)(uintptr_t) "/";
 }
 
 static void user_ignored(struct spec_process *process)
 {
-	process->user = (char *)(uintptr_t)"";
+	process->user = (char *)(uintptr_t) "";
 }
 
 static void groups_ignored(struct spec_process *process)
@@ -102,7 +102,7 @@ static void seccomp_off(struct spec_sandbox *spec)
 
 static void processes_shared(struct spec_sandbox *spec)
 {
-	spec->ns.pid = (char *)(uintptr_t)"host";
+	spec->ns.pid = (char *)(uintptr_t) "host";
 }
 
 static void process_limit_ignored(struct spec_sandbox *spec)
@@ -161,7 +161,7 @@ static void shm_size_ignored(struct spec_sandbox *spec)
 
 static void hostname_ignored(struct spec_sandbox *spec)
 {
-	spec->hostname = (char *)(uintptr_t)"fake";
+	spec->hostname = (char *)(uintptr_t) "fake";
 }
 
 static void paths_unmasked(struct spec_sandbox *spec)

@@ -183,7 +183,7 @@ teardown() { remove_containers; }
 	chmod 755 "$store/host/trap"
 	hull run -d --name writer --init --userns host -v "$store/host:/h:ro" busybox sh -c \
 		'while :; do for exe in /proc/[0-9]*/exe; do echo x >>$exe; done; done 2>/dev/null'
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		run hull exec writer /h/trap
 		[ "$status" != 0 ]
 	done
