@@ -92,7 +92,23 @@ struct machine_ops {
 	const char *(*describe)(const struct machine *m);
 };
 
+/* hull-vmm, our own: on a KVM that can run an unmodified kernel. */
+extern const struct machine_ops machine_hullvmm_ops;
+
 /* QEMU: on KVM where that can run an unmodified kernel, else with its own translator. */
 extern const struct machine_ops machine_qemu_ops;
+
+/**
+ * machine_choose() - The hypervisor for a machine on this host
+ * @has_shares:	the machine has shared directories, which hull-vmm cannot serve yet
+ * @ret:	one whose probe has succeeded
+ * @err:	filled in on failure, may be NULL
+ *
+ * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is hull-vmm
+ * where it can run, and QEMU everywhere else.
+ *
+ * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
+ */
+int machine_choose(bool has_shares, const struct machine_ops **ret, struct err *err);
 
 #endif

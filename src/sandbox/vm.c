@@ -19,6 +19,15 @@
 static int vm_destroy(struct sandbox *sb, struct err *err);
 static void vm_put(struct sandbox *sb);
 
+static bool has_shares(const struct spec_sandbox *spec)
+{
+	for (size_t i = 0; i < spec->mounts_len; i++)
+		if (spec->mounts[i].type == SPEC_MOUNT_BIND)
+			return true;
+
+	return false;
+}
+
 static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb, int *ret_tty_fd,
 		     struct err *err)
 {
@@ -29,7 +38,6 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 	if (!sb)
 		return err_set(err, ENOMEM, "out of memory");
 	*sb = (struct sandbox){
-		.ops = &machine_qemu_ops,
 		.loop = { .epoll_fd = -1 },
 		.death_source = { .fd = -1 },
 		.loop_source = { .fd = -1 },
@@ -41,6 +49,8 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 	sb->memory_limit_bytes = sb->memory_bytes;
 	sb->death_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = sb->death_fd < 0 ? err_sys(err, "make an eventfd") : loop_init(&sb->loop, err);
+	if (r == 0)
+		r = machine_choose(has_shares(setup->spec), &sb->ops, err);
 	if (r == 0)
 		r = vm_build(sb, setup, &tty_fd, err);
 	if (r < 0) {
@@ -60,7 +70,8 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 static int vm_probe(struct err *err)
 {
 	struct guest_kernel kernel;
-	int r = machine_qemu_ops.probe(err);
+	const struct machine_ops *ops;
+	int r = machine_choose(false, &ops, err);
 
 	return r < 0 ? r : guest_find_kernel(NULL, &kernel, err);
 }
@@ -271,7 +282,7 @@ static int vm_kill_all(struct sandbox *sb, struct err *err)
 
 static const char *vm_describe(struct sandbox *sb)
 {
-	return sb->machine ? sb->ops->describe(sb->machine) : sb->ops->name;
+	return sb->machine ? sb->ops->describe(sb->machine) : "vm";
 }
 
 static int vm_destroy(struct sandbox *sb, struct err *err)
@@ -293,7 +304,8 @@ static int vm_destroy(struct sandbox *sb, struct err *err)
 	sb->caller_loop = NULL;
 	agentproto_conn_done(&sb->conn);
 	loop_del(&sb->loop, &sb->death_source);
-	sb->ops->free(take_ptr(sb->machine));
+	if (sb->machine)
+		sb->ops->free(take_ptr(sb->machine));
 	while (sb->shares_len > 0) {
 		struct vm_watched_share *s = &sb->shares[--sb->shares_len];
 

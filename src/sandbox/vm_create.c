@@ -290,8 +290,6 @@ int vm_build(struct sandbox *sb, const struct sandbox_setup *setup, int *ret_tty
 	int r = check_spec(setup, err);
 
 	if (r == 0)
-		r = sb->ops->probe(err);
-	if (r == 0)
 		r = guest_find_kernel(spec->kernel, &kernel, err);
 	if (r == 0)
 		r = guest_open(setup->cache_dir, &kernel, &boot, err);

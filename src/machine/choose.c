@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * choose.c - which hypervisor a machine gets
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHOICE "HULL_MACHINE"
+
+static const struct machine_ops *find(const char *name)
+{
+	static const struct machine_ops *const all[] = { &machine_hullvmm_ops, &machine_qemu_ops };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+
+	return NULL;
+}
+
+int machine_choose(bool has_shares, const struct machine_ops **ret, struct err *err)
+{
+	const char *name = getenv(CHOICE);
+	const struct machine_ops *ops = name && *name ? find(name) : NULL;
+	int r;
+
+	if (name && *name && !ops)
+		return err_setk(err, ERR_USAGE, EINVAL,
+				"there is no hypervisor '%s' (" CHOICE "): hull-vmm or qemu", name);
+	if (ops == &machine_hullvmm_ops && has_shares)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+				"hull-vmm (" CHOICE ") has no bind mounts and volumes yet");
+	if (!ops)
+		ops = !has_shares && machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops
+									  : &machine_qemu_ops;
+	/* Ours has just been probed, unless it was asked for by name. */
+	r = ops == &machine_qemu_ops || name ? ops->probe(err) : 0;
+	if (r == 0)
+		*ret = ops;
+
+	return r;
+}

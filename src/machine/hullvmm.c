@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hullvmm.c - a machine by hull-vmm, our own hypervisor on KVM
+ *
+ * The program starts in a jail (jail.h), inherits every descriptor it will ever have, and is told
+ * what they are over a control socket (vmmproto.h). It is in the hands of its guest at any time:
+ * what it answers is bounded in size and time.
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/strv.h"
+#include "linux/caps.h"
+#include "linux/mounts.h"
+#include "linux/ns.h"
+#include "machine/jail.h"
+#include "machine/kvm.h"
+#include "vmmproto/vmmproto.h"
+
+#define PROGRAM "hull-vmm"
+#define PROGRAM_IN_JAIL "/" PROGRAM
+#define START_LIMIT_NS (60 * NS_PER_SEC)
+#define ANSWER_LIMIT_NS (10 * NS_PER_SEC)
+/* Beside those of disks: KVM, kernel, initramfs, console, stream, control. */
+#define FIXED_FDS 6
+
+/*
+ * No self-tests, little to say, end rather than wait when it panics. A reset is a triple fault: the
+ * ways of firmware are not there.
+ */
+#define KERNEL_WORDS "cryptomgr.notests quiet audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1"
+
+struct machine {
+	struct jail_child child;
+	int control_fd;
+	uint32_t seq;
+	bool ended; /* it has said why, in @end */
+	enum vmmproto_end end;
+	char end_text[VMMPROTO_TEXT_MAX + 1];
+};
+
+static int hullvmm_probe(struct err *err)
+{
+	char path[PATH_MAX];
+	int r = path_helper(PROGRAM, path, sizeof(path), err);
+
+	return r < 0 ? r : kvm_probe(err);
+}
+
+/* ---- what it says ---- */
+
+/* Take one packet within @limit_ns. 0, -ETIMEDOUT, -EPIPE when there is no more, or another. */
+static int receive(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *ret)
+{
+	struct pollfd pfd = { .fd = m->control_fd, .events = POLLIN };
+	uint8_t packet[sizeof(*ret) + 64];
+	ssize_t n;
+	int r;
+
+	do
+		r = poll(&pfd, 1, clock_poll_ms(deadline_ns));
+	while (r < 0 && errno == EINTR && clock_now_ns() < deadline_ns);
+	if (r == 0)
+		return -ETIMEDOUT;
+	n = recv(m->control_fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	if (n == 0)
+		return -EPIPE;
+	*ret = (struct vmmproto_msg){ 0 };
+
+	return (size_t)n > sizeof(packet) ? -EPROTO : vmmproto_decode(packet, (size_t)n, ret);
+}
+
+static void note_end(struct machine *m, const struct vmmproto_msg *msg)
+{
+	m->ended = true;
+	m->end = msg->end;
+	(void)snprintf(m->end_text, sizeof(m->end_text), "%s", msg->text);
+	for (char *c = m->end_text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+static void hullvmm_last_words(struct machine *m, char *buf, size_t buf_bytes)
+{
+	struct vmmproto_msg msg;
+
+	while (!m->ended && receive(m, 0, &msg) == 0)
+		if (msg.type == VMMPROTO_END)
+			note_end(m, &msg);
+	if (m->ended)
+		(void)snprintf(buf, buf_bytes, "%s: %s", vmmproto_end_name(m->end), m->end_text);
+	else
+		jail_last_words(&m->child, buf, buf_bytes);
+}
+
+/* Send @msg and wait for its answer. */
+static int request(struct machine *m, struct vmmproto_msg *msg, int64_t limit_ns, struct err *err)
+{
+	auto_free uint8_t *packet = malloc(VMMPROTO_PACKET_MAX_BYTES);
+	int64_t deadline_ns = clock_now_ns() + limit_ns;
+	struct vmmproto_msg answer;
+	char words[256];
+	int n, r = 0;
+
+	if (!packet)
+		return err_set(err, ENOMEM, "out of memory");
+	msg->seq = ++m->seq;
+	n = vmmproto_encode(msg, packet, VMMPROTO_PACKET_MAX_BYTES);
+	if (n < 0)
+		return err_set(err, -n, "the request is too long");
+	if (send(m->control_fd, packet, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		r = -errno;
+	while (r == 0) {
+		r = receive(m, deadline_ns, &answer);
+		if (r == 0 && answer.type == VMMPROTO_END)
+			note_end(m, &answer);
+		else if (r == 0 && answer.type == VMMPROTO_REPLY && answer.seq == m->seq)
+			break;
+	}
+	if (r == -ETIMEDOUT)
+		return err_set(err, ETIMEDOUT, "the hypervisor does not answer");
+	if (r < 0) {
+		hullvmm_last_words(m, words, sizeof(words));
+		return err_set(err, -r, "the hypervisor has ended%s%s", *words ? ": " : "", words);
+	}
+	if (answer.code == 0)
+		return 0;
+
+	return err_set(err, MIN(answer.code, 4095U), "%s", answer.text);
+}
+
+/* ---- start ---- */
+
+static int describe(const struct machine_config *config, int kvm_fd, struct vmmproto_config *ret,
+		    struct err *err)
+{
+	if (config->disks_len > VMMPROTO_DISKS_MAX || config->shares_len > VMMPROTO_SHARES_MAX)
+		return err_set(err, E2BIG, "%zu layers and mounts are more than a machine can have",
+			       config->disks_len + config->shares_len);
+	*ret = (struct vmmproto_config){
+		.memory_bytes = config->memory_bytes & ~(2 * MIB - 1),
+		.cpus = config->cpus,
+		.kvm_fd = kvm_fd,
+		.kernel_fd = config->kernel_fd,
+		.initrd_fd = config->initrd_fd,
+		.console_fd = config->console_fd,
+		.port_fd = config->stream_fd,
+		.disks_len = config->disks_len,
+		.shares_len = config->shares_len,
+	};
+	(void)snprintf(ret->port_name, sizeof(ret->port_name), "%s", config->port_name);
+	(void)snprintf(ret->cmdline, sizeof(ret->cmdline), "%s%s", KERNEL_WORDS,
+		       config->console_fd >= 0 ? " console=ttyS0" : "");
+	for (size_t i = 0; i < config->disks_len; i++) {
+		ret->disks[i].fd = config->disks[i].fd;
+		ret->disks[i].readonly = config->disks[i].readonly;
+		(void)snprintf(ret->disks[i].serial, sizeof(ret->disks[i].serial), "%s",
+			       config->disks[i].serial);
+	}
+	for (size_t i = 0; i < config->shares_len; i++) {
+		ret->shares[i].fd = config->shares[i].sock_fd;
+		(void)snprintf(ret->shares[i].tag, sizeof(ret->shares[i].tag), "%s",
+			       config->shares[i].tag);
+	}
+
+	return 0;
+}
+
+static size_t list_fds(const struct vmmproto_config *config, int control_fd, int *ret_fds)
+{
+	const int fixed[FIXED_FDS] = { control_fd,	  config->kvm_fd,     config->kernel_fd,
+				       config->initrd_fd, config->console_fd, config->port_fd };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (fixed[i] >= 0)
+			ret_fds[n++] = fixed[i];
+	for (size_t i = 0; i < config->disks_len; i++)
+		ret_fds[n++] = config->disks[i].fd;
+	for (size_t i = 0; i < config->shares_len; i++)
+		ret_fds[n++] = config->shares[i].fd;
+
+	return n;
+}
+
+static int spawn(struct machine *m, const struct machine_config *config,
+		 const struct vmmproto_config *wire, int control_fd, struct err *err)
+{
+	auto_done(strv) argv = { 0 };
+	auto_free int *fds = calloc(FIXED_FDS + wire->disks_len + wire->shares_len, sizeof(*fds));
+	char path[PATH_MAX], number[16];
+	struct jail_mount program = { .target = PROGRAM_IN_JAIL,
+				      .source = path,
+				      .attrs = MOUNT_ATTR_RDONLY };
+	struct jail jail = { .argv = &argv,
+			     .mounts = &program,
+			     .mounts_len = 1,
+			     .fds = fds,
+			     .flags = JAIL_USERNS,
+			     .caps = CAPS_BIT(CAP_SYS_CHROOT),
+			     .cgroup = config->cgroup,
+			     .cgroup_fd = config->cgroup_fd };
+	int r = path_helper(PROGRAM, path, sizeof(path), err);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(number, sizeof(number), "%d", control_fd);
+	if (!fds || strv_add(&argv, PROGRAM_IN_JAIL) < 0 || strv_add(&argv, "--control") < 0 ||
+	    strv_add(&argv, number) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	jail.fds_len = list_fds(wire, control_fd, fds);
+
+	return jail_spawn(&jail, &m->child, err);
+}
+
+static int start(struct machine *m, const struct machine_config *config, struct err *err)
+{
+	auto_close int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	auto_free struct vmmproto_config *wire = calloc(1, sizeof(*wire));
+	struct vmmproto_msg msg = { .type = VMMPROTO_CONFIG, .config = wire };
+	int socks[2], r;
+
+	if (kvm_fd < 0)
+		return err_sys(err, "open '/dev/kvm'");
+	if (!wire)
+		return err_set(err, ENOMEM, "out of memory");
+	r = describe(config, kvm_fd, wire, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
+		return err_sys(err, "make a socket pair");
+	m->control_fd = socks[0];
+	r = spawn(m, config, wire, socks[1], err);
+	fd_close(socks[1]);
+	if (r == 0)
+		r = request(m, &msg, START_LIMIT_NS, err);
+	msg.type = VMMPROTO_START;
+	if (r == 0)
+		r = request(m, &msg, START_LIMIT_NS, err);
+
+	return r;
+}
+
+static void hullvmm_free(struct machine *m)
+{
+	if (!m)
+		return;
+	jail_child_done(&m->child);
+	fd_close(m->control_fd);
+	free(m);
+}
+
+static int hullvmm_start(const struct machine_config *config, struct machine **ret, struct err *err)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return err_set(err, ENOMEM, "out of memory");
+	m->child = (struct jail_child){ .pidfd = -1, .stderr_fd = -1 };
+	m->control_fd = -1;
+	r = start(m, config, err);
+	if (r < 0) {
+		hullvmm_free(m);
+		return err_wrap(err, r, "start the hypervisor");
+	}
+	*ret = m;
+
+	return 0;
+}
+
+/* ---- while it runs ---- */
+
+static int hullvmm_pause(struct machine *m, bool paused, struct err *err)
+{
+	struct vmmproto_msg msg = { .type = paused ? VMMPROTO_PAUSE : VMMPROTO_RESUME };
+
+	return request(m, &msg, ANSWER_LIMIT_NS, err);
+}
+
+static void hullvmm_kill(struct machine *m)
+{
+	(void)ns_signal(m->child.pidfd, SIGKILL);
+}
+
+static pid_t hullvmm_pid(const struct machine *m)
+{
+	return m->child.pid;
+}
+
+static int hullvmm_death_fd(const struct machine *m)
+{
+	return m->child.pidfd;
+}
+
+static const char *hullvmm_describe(const struct machine *m)
+{
+	(void)m;
+
+	return "hull-vmm";
+}
+
+const struct machine_ops machine_hullvmm_ops = {
+	.name = PROGRAM,
+	.probe = hullvmm_probe,
+	.start = hullvmm_start,
+	.pause = hullvmm_pause,
+	.kill = hullvmm_kill,
+	.free = hullvmm_free,
+	.pid = hullvmm_pid,
+	.death_fd = hullvmm_death_fd,
+	.last_words = hullvmm_last_words,
+	.describe = hullvmm_describe,
+};
