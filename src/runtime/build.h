@@ -42,7 +42,8 @@ struct runtime {
 	int devpts_fd;	/* root of its devpts */
 	int *layer_fds; /* the caller's mounts, by numbers of our own */
 	size_t layers_len;
-	int rw_fd; /* mount of the directory with upper and work, idmapped */
+	int rw_fd;     /* mount of the directory with upper and work, idmapped */
+	int places_fd; /* its layer of places to mount on: closing it early costs a grace period */
 	bool paused;
 	bool confined; /* processes get @filter */
 	struct seccomp_filter filter;
@@ -87,7 +88,7 @@ static inline bool build_owns(const struct build *b, uint64_t flag)
 	return b->own & flag;
 }
 
-/* ---- outside: layers.c, dev.c ---- */
+/* ---- outside: layers.c, places.c, dev.c ---- */
 
 /**
  * build_layers() - Idmap the layers and the writable one, make the overlay
@@ -100,6 +101,9 @@ int build_layers(struct build *b, struct err *err);
 
 /* Open and idmap the sources of bind mounts, and hull-init; before the layers. 0 or -errno. */
 int build_binds(struct build *b, struct err *err);
+
+/* Make the lowest layer, of places to mount on; as the owner-to-be. 0 or a negative errno. */
+int build_places(struct build *b, struct err *err);
 
 /* Make /dev with its nodes; build_layers() calls it as the owner-to-be. 0 or a negative errno. */
 int build_dev(struct build *b, struct err *err);
@@ -117,7 +121,7 @@ int build_inside(struct build *b, int sync_fd, struct err *err);
  * @proc_fd:	procfs, or a copy of the host's
  * @sys_fd:	sysfs, or a copy
  * @devpts_fd:	terminals
- * @shm_fd:	tmpfs for /dev/shm, or a copy of the host's
+ * @shm_fd:	tmpfs for /dev/shm, or a copy of the host's or of who shares its IPC namespace
  * @mqueue_fd:	message queues, or a copy of the host's
  * @scratch_fd:	tmpfs that holds small files and the directory shown over masked ones
  */

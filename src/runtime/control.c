@@ -197,6 +197,7 @@ void runtime_put(struct runtime *rt)
 	fd_close(rt->gate_fd);
 	fd_close(rt->devpts_fd);
 	fd_close(rt->rw_fd);
+	fd_close(rt->places_fd);
 	for (size_t i = 0; i < rt->layers_len; i++)
 		fd_close(rt->layer_fds[i]);
 	free(rt->layer_fds);

@@ -300,7 +300,8 @@ static struct runtime *runtime_new(const struct runtime_setup *setup)
 		       setup->spec->id);
 	rt->uid_base = setup->spec->uid_count ? setup->spec->uid_base : 0;
 	rt->uid_count = setup->spec->uid_count;
-	rt->cgroup_fd = rt->init_pidfd = rt->gate_fd = rt->devpts_fd = rt->rw_fd = -1;
+	rt->cgroup_fd = rt->init_pidfd = rt->gate_fd = rt->devpts_fd = -1;
+	rt->rw_fd = rt->places_fd = -1;
 
 	return rt;
 }

@@ -106,6 +106,28 @@ static int take_writable(struct build *b, struct err *err)
 	return r;
 }
 
+/* The image's layers over the places to mount on. */
+static int make_overlay(struct build *b, struct err *err)
+{
+	const struct runtime_setup *setup = b->setup;
+	auto_free int *layer_fds = malloc((setup->layers_len + 1) * sizeof(*layer_fds));
+	const struct overlay overlay = {
+		.layer_fds = layer_fds,
+		.layers_len = setup->layers_len + 1,
+		.rw_fd = b->rt->rw_fd,
+		.ephemeral = setup->spec->ephemeral,
+	};
+	int r = layer_fds ? build_places(b, err) : err_set(err, ENOMEM, "out of memory");
+
+	if (r < 0)
+		return r;
+	layer_fds[0] = b->rt->places_fd;
+	memcpy(layer_fds + 1, setup->layer_fds, setup->layers_len * sizeof(*layer_fds));
+	b->slots[SLOT_OVERLAY] = overlay_new(&overlay, err);
+
+	return MIN(b->slots[SLOT_OVERLAY], 0);
+}
+
 /*
  * What the overlay does on its layers it does as who mounted it. An idmapped layer knows only
  * the ids of the user namespace, so we act as its root for a moment; the capabilities that
@@ -113,12 +135,6 @@ static int take_writable(struct build *b, struct err *err)
  */
 static int as_mapped_root(struct build *b, struct err *err)
 {
-	const struct overlay overlay = {
-		.layer_fds = b->setup->layer_fds,
-		.layers_len = b->setup->layers_len,
-		.rw_fd = b->rt->rw_fd,
-		.ephemeral = b->setup->spec->ephemeral,
-	};
 	mode_t mask = umask(0);
 	int securebits = 0, r;
 
@@ -130,9 +146,8 @@ static int as_mapped_root(struct build *b, struct err *err)
 		(void)setfsgid(b->rt->uid_base);
 		(void)setfsuid(b->rt->uid_base);
 	}
-	b->slots[SLOT_OVERLAY] = overlay_new(&overlay, err);
-	r = b->slots[SLOT_OVERLAY] < 0 ? err_wrap(err, b->slots[SLOT_OVERLAY], "root filesystem")
-				       : build_dev(b, err);
+	r = make_overlay(b, err);
+	r = r < 0 ? err_wrap(err, r, "root filesystem") : build_dev(b, err);
 	if (b->userns_fd >= 0) {
 		(void)setfsuid(0);
 		(void)setfsgid(0);

@@ -515,6 +515,8 @@ static void tmpfs_and_files(void **state)
 	assert_true(box_says(box, "127.0.0.1 box\n700 0\n644 0\n1\n"));
 	assert_true(box_says(box, "1048576\n"));
 	assert_int_equal(access(box_path(box, "rw/upper/cache/big"), F_OK), -1);
+	/* What is only mounted on is not written to the disk. */
+	assert_int_equal(access(box_path(box, "rw/upper/etc"), F_OK), -1);
 }
 
 static void readonly_root(void **state)
