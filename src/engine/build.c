@@ -408,6 +408,15 @@ static int resolve_namespace(struct engine *e, const char *mode, const char *kin
 		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
 				"cannot join the %s namespace of '%s': its isolation is %s", kind,
 				other.row.name, other.level->name);
+	/* Its /dev/shm belongs to its user namespace: nobody outside could make a file there. */
+	if (strcmp(kind, "ipc") == 0 && other.row.uid_count > 0) {
+		err_setk(
+			err, ERR_UNSUPPORTED, ENOTSUP,
+			"cannot join the ipc namespace of '%s': it has a user namespace of its own",
+			other.row.name);
+		err_hint(err, "run %s with --userns host", other.row.name);
+		return -ENOTSUP;
+	}
 	free(*ret);
 	*ret = mem_printf("/proc/%d/ns/%s", other.state.pid, kind);
 

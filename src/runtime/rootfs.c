@@ -11,11 +11,13 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "linux/mounts.h"
 #include "runtime/build.h"
 #include "runtime/root.h"
@@ -60,13 +62,58 @@ static int make_or_copy(const char *fstype, unsigned attrs, enum owner owner, co
 	return fd;
 }
 
+/* A copy of /dev/shm as whoever is in that mount namespace sees it; this process visits it. */
+static int visit_shm(int mnt_ns_fd, struct err *err)
+{
+	auto_close int home_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	auto_close int root_fd = -1, place_fd = -1, shm_fd = -1;
+	struct statfs fs;
+	int r;
+
+	if (home_fd < 0)
+		return err_sys(err, "open '/proc/self/ns/mnt'");
+	if (setns(mnt_ns_fd, CLONE_NEWNS) < 0)
+		return err_sys(err, "join the mount namespace");
+	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	place_fd = root_fd < 0 ? err_sys(err, "open its root")
+			       : fd_open_in(root_fd, "/dev/shm", O_PATH | O_DIRECTORY, 0, err);
+	shm_fd = place_fd < 0 ? place_fd : mount_clone(place_fd, "", false, err);
+	r = MIN(shm_fd, 0);
+	if (r == 0 && (fstatfs(shm_fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC))
+		r = err_set(err, EINVAL, "it is no tmpfs");
+	if (setns(home_fd, CLONE_NEWNS) < 0)
+		return err_sys(err, "return to the own mount namespace");
+
+	return r < 0 ? r : take_fd(shm_fd);
+}
+
+/* POSIX semaphores and shared memory are files here: who shares an IPC namespace shares them. */
+static int share_shm(const char *ipc_path, struct err *err)
+{
+	const char *slash = strrchr(ipc_path, '/');
+	auto_free char *path = mem_printf("%.*s/mnt", (int)(slash - ipc_path), ipc_path);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r;
+
+	if (fd >= 0)
+		return visit_shm(fd, err);
+	r = err_sys(err, "open '%s'", path);
+	if (r == -EACCES)
+		err_hint(err, "joining it needs --userns host");
+
+	return r;
+}
+
 static int make_shm(const struct build *b, struct err *err)
 {
 	const struct spec_sandbox *spec = b->setup->spec;
+	enum owner owner = owner_of(b, CLONE_NEWIPC, spec->ns.ipc);
 	char size[32];
 	struct mount_opt opts[] = { { "mode", "1777" }, { "size", size } };
 
-	if (owner_of(b, CLONE_NEWIPC, spec->ns.ipc) == OWNER_HOST)
+	if (owner == OWNER_OTHER)
+		return share_shm(spec->ns.ipc, err);
+	if (owner == OWNER_HOST)
 		return make_or_copy("tmpfs", SAFE, OWNER_HOST, "/dev/shm", err);
 	(void)snprintf(size, sizeof(size), "%" PRIu64, spec->shm_bytes);
 

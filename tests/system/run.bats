@@ -192,3 +192,43 @@ teardown() { remove_containers; }
 	hull rm -f writer
 	sha256sum --check --quiet "$sums"
 }
+
+@test "--ipc container: shares /dev/shm with it, and nobody else does" {
+	hull run -d --name owner --userns host busybox sleep 1000000
+	hull exec owner touch /dev/shm/of-owner
+	run hull run --rm --ipc container:owner busybox sh -c 'touch /dev/shm/of-guest; ls /dev/shm'
+	expect $'of-guest\nof-owner'
+	run hull exec owner ls /dev/shm
+	expect $'of-guest\nof-owner'
+	run hull run --rm busybox ls /dev/shm
+	expect ""
+	expect_status 125 hull run --rm --ipc container:owner --userns private busybox true
+	expect_part "hint: joining it needs --userns host"
+	hull stop -t 0 owner
+	expect_status 125 hull run --rm --ipc container:owner busybox true
+	expect_part "it is not running"
+	hull run -d --name private busybox sleep 1000000
+	expect_status 125 hull run --rm --ipc container:private busybox true
+	expect_part "hint: run private with --userns host"
+}
+
+@test "limits that no start could meet are refused, also later" {
+	expect_status 125 hull create --isolation vm -m 32m busybox true
+	expect_part "--memory must be at least 96m at --isolation vm"
+	hull create --name machine --isolation vm -m 128m busybox true
+	expect_status 1 hull update -m 95m machine
+	expect_part "at least 96m"
+	run hull inspect --format '{{.HostConfig.Memory}}' machine
+	expect 134217728
+	expect_status 0 hull update -m 96m machine
+	run hull inspect --format '{{.HostConfig.Memory}}' machine
+	expect 100663296
+}
+
+@test "an invalid name is refused with those that are allowed" {
+	for name in x -x 'a b' é; do
+		expect_status 125 hull create "--name=$name" busybox true
+		expect_part "invalid container name '$name'"
+		expect_part "[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+	done
+}
