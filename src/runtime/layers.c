@@ -179,36 +179,39 @@ static int apply_flags(const struct spec_mount *mount, int mount_fd, bool userns
 {
 	static const struct {
 		const char *name;
-		uint64_t propagation;
-		bool recursive;
+		struct mount_change change;
 	} PROPAGATIONS[] = {
-		{ "rprivate", MS_PRIVATE, true }, { "private", MS_PRIVATE, false },
-		{ "rslave", MS_SLAVE, true },	  { "slave", MS_SLAVE, false },
-		{ "rshared", MS_SHARED, true },	  { "shared", MS_SHARED, false },
+		{ "rprivate", { .propagation = MS_PRIVATE, .recursive = true } },
+		{ "private", { .propagation = MS_PRIVATE } },
+		{ "rslave", { .propagation = MS_SLAVE, .recursive = true } },
+		{ "slave", { .propagation = MS_SLAVE } },
+		{ "rshared", { .propagation = MS_SHARED, .recursive = true } },
+		{ "shared", { .propagation = MS_SHARED } },
 	};
 	const char *name = mount->propagation ? mount->propagation : "rprivate";
-	struct mount_change change = { .recursive = true };
+	const struct mount_change *propagation = NULL;
+	struct mount_change attributes = { .recursive = true };
 	uint32_t flags = mount->flags;
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(PROPAGATIONS); i++)
 		if (strcmp(name, PROPAGATIONS[i].name) == 0)
-			change.propagation = PROPAGATIONS[i].propagation;
-	if (!change.propagation)
+			propagation = &PROPAGATIONS[i].change;
+	if (!propagation)
 		return err_setk(err, ERR_USAGE, EINVAL, "unknown mount propagation '%s'", name);
-	if (change.propagation == MS_SHARED && userns) {
+	if (propagation->propagation == MS_SHARED && userns) {
 		err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
-			 "propagation '%s' needs the host's user "
-			 "namespace",
-			 name);
+			 "propagation '%s' needs the host's user namespace", name);
 		err_hint(err, "use --userns host");
 		return -ENOTSUP;
 	}
-	change.set = (flags & SPEC_MOUNT_READONLY ? MOUNT_ATTR_RDONLY : 0U) |
-		     (flags & SPEC_MOUNT_NOSUID ? MOUNT_ATTR_NOSUID : 0U) |
-		     (flags & SPEC_MOUNT_NODEV ? MOUNT_ATTR_NODEV : 0U) |
-		     (flags & SPEC_MOUNT_NOEXEC ? MOUNT_ATTR_NOEXEC : 0U);
+	attributes.set = (flags & SPEC_MOUNT_READONLY ? MOUNT_ATTR_RDONLY : 0U) |
+			 (flags & SPEC_MOUNT_NOSUID ? MOUNT_ATTR_NOSUID : 0U) |
+			 (flags & SPEC_MOUNT_NODEV ? MOUNT_ATTR_NODEV : 0U) |
+			 (flags & SPEC_MOUNT_NOEXEC ? MOUNT_ATTR_NOEXEC : 0U);
+	r = attributes.set ? mount_change(mount_fd, "", &attributes, err) : 0;
 
-	return mount_change(mount_fd, "", &change, err);
+	return r < 0 ? r : mount_change(mount_fd, "", propagation, err);
 }
 
 static int cannot_map(const char *source, int r, struct err *err)
