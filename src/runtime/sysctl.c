@@ -101,20 +101,11 @@ static int set_one(const struct build *b, int proc_fd, const char *assignment, s
 int rootfs_set_sysctls(const struct build *b, int proc_fd, struct err *err)
 {
 	const struct spec_sandbox *spec = b->setup->spec;
-	char range[32];
 	int r = 0;
 
 	if (build_owns(b, CLONE_NEWUTS) && spec->hostname &&
 	    sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_sys(err, "set the host name");
-	if (owns(b, CLONE_NEWNET)) {
-		/* Its own network harms nobody: any user may ping and serve on port 80. */
-		(void)snprintf(range, sizeof(range), "0 %u",
-			       spec->uid_count ? spec->uid_count - 1 : (unsigned)INT_MAX);
-		r = write_sysctl(proc_fd, "net/ipv4/ping_group_range", range, err);
-		if (r == 0)
-			r = write_sysctl(proc_fd, "net/ipv4/ip_unprivileged_port_start", "0", err);
-	}
 	for (size_t i = 0; r == 0 && i < spec->sysctls.len; i++)
 		r = set_one(b, proc_fd, spec->sysctls.items[i], err);
 
