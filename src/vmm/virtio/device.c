@@ -21,7 +21,6 @@
 
 const struct confine_list virtio_calls =
 	CONFINE_LIST(CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_write));
-const struct confine_list virtio_register_calls = CONFINE_LIST(CONFINE_ALLOW(SYS_write));
 
 static bool has_status(const struct virtio_device *dev, uint8_t bits)
 {
@@ -107,7 +106,7 @@ bool virtio_drain(struct virtio_device *dev, unsigned queue,
 {
 	struct virtq *q = &dev->queues[queue];
 	struct virtq_chain chain;
-	unsigned budget = VIRTIO_BUDGET;
+	unsigned budget = dev->spec.budget ? dev->spec.budget : VIRTIO_BUDGET;
 	bool more = true;
 
 	virtq_mute(q);

@@ -40,7 +40,7 @@
 #include "vmm/virtio/queue.h"
 
 #define VIRTIO_QUEUES_MAX 64
-/* Chains of one queue that are handled before others get their turn. */
+/* Chains of one queue that are handled before others get their turn, unless a device says less. */
 #define VIRTIO_BUDGET 256
 #define VIRTIO_FEATURE(bit) (1ULL << (bit))
 /* What the queues can do; every device offers it. */
@@ -87,6 +87,7 @@ struct virtio_ops {
  * @config_bytes: its size
  * @config_writable: first byte that the driver may write
  * @config_writable_bytes: how many from there
+ * @budget:	chains handled at a time; 0: VIRTIO_BUDGET
  * @direct:	queues are served by another process: notifications and interrupts bypass us
  */
 struct virtio_spec {
@@ -100,6 +101,7 @@ struct virtio_spec {
 	void *config;
 	size_t config_bytes;
 	size_t config_writable, config_writable_bytes;
+	unsigned budget;
 	bool direct;
 };
 
@@ -153,10 +155,8 @@ struct virtio_saved {
 	struct pci_state pci;
 };
 
-/* System calls of device.c while the guest runs, on the loop's thread. */
+/* System calls of device.c while the guest runs; on a vCPU thread write(2) alone. */
 extern const struct confine_list virtio_calls;
-/* And of all devices together on a vCPU thread: ringing a bell. */
-extern const struct confine_list virtio_register_calls;
 
 /**
  * virtio_init() - Make a device and its PCI function

@@ -307,6 +307,7 @@ bool guest_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint3
 	if (le16toh(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE)) == q->used_seen)
 		return false;
 	q->used_seen++;
+	q->avail->ring[q->size] = htole16(q->used_seen); /* tell me of the next one */
 	*ret_head = le32toh(elem->id);
 	*ret_bytes = le32toh(elem->len);
 

@@ -157,7 +157,7 @@ static void indirect_leaves_its_table(struct lying_guest *g, unsigned queue)
 
 static void indirect_without_asking(struct lying_guest *g, unsigned queue)
 {
-	guest_start(g, 0);
+	guest_start(g, ALL_FEATURES & ~VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC));
 	indirect(g, queue, 32, 0, (struct vring_desc){ .addr = MIB, .len = 16 });
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "vmm/virtio/balloon.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/rng.h"
@@ -198,8 +199,45 @@ static void console_works(struct lying_guest *g, void *thing)
 	assert_memory_equal(guest_at(g, buf.gpa), "to it", 5);
 }
 
+/* Balloon. */
+
+static void *balloon_make(struct lying_guest *g)
+{
+	struct virtio_balloon *balloon;
+
+	assert_int_equal(virtio_balloon_new(&g->env, &balloon, NULL), 0);
+
+	return balloon;
+}
+
+static void balloon_free(void *thing)
+{
+	virtio_balloon_free(thing);
+}
+
+static void balloon_works(struct lying_guest *g, void *thing UNUSED)
+{
+	struct guest_buf buf = { .bytes = 4 };
+	uint64_t page;
+	uint32_t pfn;
+
+	guest_start(g, ~0ULL);
+	buf.gpa = guest_alloc(g, 4);
+	page = guest_alloc(g, 4096);
+	memset(guest_at(g, page), 0xaa, 4096);
+	pfn = htole32((uint32_t)(page / 4096));
+	memcpy(guest_at(g, buf.gpa), &pfn, sizeof(pfn));
+	assert_int_equal(guest_request(g, 0, &buf, 1), 0);
+	assert_int_equal(*(unsigned char *)guest_at(g, page), 0);
+}
+
 const struct victim victims[] = {
 	{ .name = "rng", .eager = 1, .make = rng_make, .free = rng_free, .works = rng_works },
+	{ .name = "balloon",
+	  .eager = 0xf,
+	  .make = balloon_make,
+	  .free = balloon_free,
+	  .works = balloon_works },
 	{ .name = "block",
 	  .eager = 1,
 	  .make = block_make,
