@@ -531,11 +531,17 @@ static void readonly_root(void **state)
 
 static void network_sysctls(void **state)
 {
+	static const char *const assignments[] = {
+		"net.ipv4.ping_group_range=0 65535",
+		"net/ipv4/ip_unprivileged_port_start=0",
+		"net.ipv4.ip_forward=1",
+	};
 	struct box *box = *state;
 
 	box->spec.process.user = strdup("joe");
 	box->spec.process.caps = 0;
-	assert_int_equal(strv_add(&box->spec.sysctls, "net.ipv4.ip_forward=1"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(assignments); i++)
+		assert_int_equal(strv_add(&box->spec.sysctls, assignments[i]), 0);
 	expect_run(box, "probe ping; probe port80; cat /proc/sys/net/ipv4/ip_forward", 0);
 	assert_string_equal(box->output, "ok\nok\n1\n");
 }
