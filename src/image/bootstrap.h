@@ -26,12 +26,19 @@ int bootstrap_busybox(struct store *s, const char *name, struct progress *progre
 /**
  * struct bootstrap_debian - what Debian image is wanted
  * @suite:	such as "bookworm"; NULL: the host's
- * @include:	further packages, comma-separated, or NULL
  * @name:	name of the image, or NULL for "debian:SUITE"
+ * @include:	further packages, each may be several, separated by commas
  */
 struct bootstrap_debian {
-	const char *suite, *include, *name;
+	const char *suite, *name;
+	struct strv include;
 };
+
+static inline void bootstrap_debian_done(struct bootstrap_debian *want)
+{
+	strv_done(&want->include);
+}
+DEFINE_AUTO_DONE(bootstrap_debian)
 
 /**
  * bootstrap_debian() - A Debian image by mmdebstrap, from the machine's own apt sources
@@ -42,7 +49,11 @@ struct bootstrap_debian {
  * @ret_id:	digest of the config
  * @err:	filled in on failure, may be NULL
  *
- * Return: 0 or a negative errno; -ENOENT with a hint when mmdebstrap is not installed.
+ * With SOURCE_DATE_EPOCH in the environment nothing in it is younger: then the same packages give
+ * the same image. An interrupt ends mmdebstrap, which removes what it made, and then this.
+ *
+ * Return: 0 or a negative errno; -ENOENT with a hint when mmdebstrap is not installed, or the
+ * archive has no such suite or package.
  */
 int bootstrap_debian(struct store *s, const struct bootstrap_debian *want,
 		     struct progress *progress, char **ret_name, char ret_id[STORE_DIGEST_BYTES],

@@ -203,7 +203,7 @@ static int bootstrap(struct store *s, const char *what, struct bootstrap_debian 
 	int r;
 
 	if (strcmp(what, "busybox") == 0) {
-		if (want->include)
+		if (want->include.len > 0)
 			return usage(err, "--include is for debian");
 		name = mem_strdup(want->name ? want->name : "busybox:latest");
 		r = bootstrap_busybox(s, name, progress, id, err);
@@ -227,7 +227,7 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 		{ "name", required_argument, NULL, 'n' },
 		{ 0 },
 	};
-	struct bootstrap_debian want = { 0 };
+	auto_done(bootstrap_debian) want = { 0 };
 	auto_done(import_result) result = { 0 };
 	struct progress progress;
 	struct store *s;
@@ -236,7 +236,8 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		switch (c) {
 		case 'i':
-			want.include = optarg;
+			if (strv_add(&want.include, optarg) < 0)
+				return err_set(err, ENOMEM, "out of memory");
 			break;
 		case 'n':
 			want.name = optarg;

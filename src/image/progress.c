@@ -105,6 +105,14 @@ void progress_add(struct progress *p, uint64_t bytes)
 		draw(p, now_ns);
 }
 
+void progress_note(struct progress *p, const char *what)
+{
+	if (p->quiet || !p->terminal)
+		return;
+	fprintf(stderr, "\r\033[K%-12s %s", p->name, what);
+	p->drawn = true;
+}
+
 void progress_end(struct progress *p, const char *what)
 {
 	char done[PROGRESS_SIZE_BYTES];

@@ -24,6 +24,8 @@ void progress_init(struct progress *p, bool quiet);
 void progress_begin(struct progress *p, const char *name, uint64_t total_bytes);
 /* So many bytes more. */
 void progress_add(struct progress *p, uint64_t bytes);
+/* Nothing can be counted yet; @what is being done is shown instead, on a terminal. */
+void progress_note(struct progress *p, const char *what);
 /* It ended: @what is "done", "exists already" ... NULL after a failure. */
 void progress_end(struct progress *p, const char *what);
 
