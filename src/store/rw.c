@@ -56,6 +56,27 @@ int store_rw_open(struct store *s, const char *id, struct err *err)
 	return fd < 0 ? err_sys(err, "open writable layer %.12s", id) : fd;
 }
 
+/*
+ * What an overlay leaves in its work directory, innermost first: a nest that path_rmtree() would
+ * unravel level by level. Whatever else is there is left to that.
+ */
+static void remove_overlay_marks(int all_fd, const char *id)
+{
+	static const struct {
+		const char *name;
+		int flags;
+	} MARKS[] = {
+		{ "work/work/incompat/volatile/dirty", 0 },
+		{ "work/work/incompat/volatile", AT_REMOVEDIR },
+		{ "work/work/incompat", AT_REMOVEDIR },
+		{ "work/work", AT_REMOVEDIR },
+	};
+	auto_close int rw_fd = openat(all_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	for (size_t i = 0; rw_fd >= 0 && i < ARRAY_SIZE(MARKS); i++)
+		(void)unlinkat(rw_fd, MARKS[i].name, MARKS[i].flags);
+}
+
 int store_rw_remove(struct store *s, const char *id, struct err *err)
 {
 	auto_close int all_fd = -1;
@@ -66,6 +87,7 @@ int store_rw_remove(struct store *s, const char *id, struct err *err)
 	all_fd = open_all(s, err);
 	if (all_fd < 0)
 		return all_fd == -ENOENT ? 0 : all_fd;
+	remove_overlay_marks(all_fd, id);
 	r = path_rmtree(all_fd, id, err);
 	failpoint("rw-removed");
 
