@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * container_args.c - the options that run and create share
+ * container_args.c - the options that run and create, and in part update, share
  */
 #include "cli/container_args.h"
 
@@ -15,9 +15,37 @@
 
 #define LIST_FILE_MAX_BYTES (4 * MIB)
 #define AT(member) offsetof(struct container_args, member)
+#define LIMIT(member) offsetof(struct limit_args, member)
 #define NO_NETWORK "there are no networks besides none and host yet"
 #define NO_HEALTH "health checks are not run yet"
 #define NO_BLKIO "block devices cannot be throttled yet"
+
+const struct opt limit_opts[] = {
+	{ 'c', "cpu-shares", OPT_INT, LIMIT(cpu_shares), NULL, NULL,
+	  "Relative weight of its CPU use" },
+	{ 0, "cpus", OPT_MILLI, LIMIT(cpus_milli), NULL, NULL,
+	  "Number of CPUs; also the size of a virtual machine" },
+	{ 0, "cpuset-cpus", OPT_TEXT, LIMIT(cpuset_cpus), NULL, NULL,
+	  "CPUs it may use (0-3, 0,1)" },
+	{ 'm', "memory", OPT_SIZE, LIMIT(memory_bytes), NULL, NULL,
+	  "Memory limit; also the size of a virtual machine" },
+	{ 0, "memory-swap", OPT_SIZE, LIMIT(memory_swap_bytes), NULL, NULL,
+	  "Limit of memory and swap together, -1 for unlimited swap" },
+	{ 0, "pids-limit", OPT_INT, LIMIT(pids_limit), NULL, NULL,
+	  "Limit of processes, -1 for none" },
+
+	/* What Docker has too. */
+	{ 0, "blkio-weight", OPT_REFUSED, 0, NULL, NULL, NO_BLKIO },
+	{ 0, "cpu-period", OPT_REFUSED, 0, NULL, NULL, "use --cpus" },
+	{ 0, "cpu-quota", OPT_REFUSED, 0, NULL, NULL, "use --cpus" },
+	{ 0, "cpu-rt-period", OPT_REFUSED, 0, NULL, NULL, "there is no real-time scheduling" },
+	{ 0, "cpu-rt-runtime", OPT_REFUSED, 0, NULL, NULL, "there is no real-time scheduling" },
+	{ 0, "cpuset-mems", OPT_REFUSED, 0, NULL, NULL, "memory nodes cannot be chosen yet" },
+	{ 0, "kernel-memory", OPT_REFUSED, 0, NULL, NULL, "Linux has given it up: use --memory" },
+	{ 0, "memory-reservation", OPT_REFUSED, 0, NULL, NULL, "there are hard limits only" },
+	{ 0, "restart", OPT_REFUSED, 0, NULL, NULL, "workloads are not restarted by Hull yet" },
+	OPT_END,
+};
 
 const struct opt container_opts[] = {
 	{ 0, "add-host", OPT_LIST, AT(add_hosts), NULL, NULL, "Add a NAME:ADDRESS to /etc/hosts" },
@@ -25,11 +53,6 @@ const struct opt container_opts[] = {
 	{ 0, "cap-drop", OPT_LIST, AT(cap_drop), NULL, NULL, "Drop capabilities" },
 	{ 0, "cgroupns", OPT_TEXT, AT(cgroupns), NULL, NULL, "Cgroup namespace: private or host" },
 	{ 0, "cidfile", OPT_TEXT, AT(cidfile), "file", NULL, "Write the container's id to a file" },
-	{ 'c', "cpu-shares", OPT_INT, AT(cpu_shares), NULL, NULL,
-	  "Relative weight of its CPU use" },
-	{ 0, "cpus", OPT_MILLI, AT(cpus_milli), NULL, NULL,
-	  "Number of CPUs; also the size of a virtual machine" },
-	{ 0, "cpuset-cpus", OPT_TEXT, AT(cpuset_cpus), NULL, NULL, "CPUs it may use (0-3, 0,1)" },
 	{ 0, "device", OPT_LIST, AT(devices), NULL, NULL,
 	  "Add a device of the host: /dev/HOST[:/dev/INSIDE[:rwm]]" },
 	{ 0, "entrypoint", OPT_TEXT, AT(entrypoint), NULL, NULL,
@@ -51,10 +74,6 @@ const struct opt container_opts[] = {
 	{ 0, "label-file", OPT_LIST, AT(label_file), NULL, NULL, "Read labels from a file" },
 	{ 0, "log-opt", OPT_LIST, AT(log_opts), NULL, NULL,
 	  "Log rotation: max-size=BYTES (10m), max-file=N (3)" },
-	{ 'm', "memory", OPT_SIZE, AT(memory_bytes), NULL, NULL,
-	  "Memory limit; also the size of a virtual machine" },
-	{ 0, "memory-swap", OPT_SIZE, AT(memory_swap_bytes), NULL, NULL,
-	  "Limit of memory and swap together, -1 for unlimited swap" },
 	{ 0, "mount", OPT_LIST, AT(mounts), NULL, NULL,
 	  "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly]" },
 	{ 0, "name", OPT_TEXT, AT(name), NULL, NULL, "Name of the container" },
@@ -64,7 +83,6 @@ const struct opt container_opts[] = {
 	{ 0, "oom-score-adj", OPT_INT, AT(oom_score_adj), NULL, NULL,
 	  "What the kernel prefers to kill, -1000 to 1000" },
 	{ 0, "pid", OPT_TEXT, AT(pid), NULL, NULL, "PID namespace: private, host, container:NAME" },
-	{ 0, "pids-limit", OPT_INT, AT(pids_limit), NULL, NULL, "Limit of processes, -1 for none" },
 	{ 0, "privileged", OPT_BOOL, AT(privileged), NULL, NULL,
 	  "All capabilities and devices; implies --userns host" },
 	{ 0, "pull", OPT_TEXT, AT(pull), NULL, "missing",
@@ -97,14 +115,8 @@ const struct opt container_opts[] = {
 	/* What Docker has too. */
 	{ 0, "annotation", OPT_REFUSED, 0, NULL, NULL, "nothing reads annotations" },
 	{ 'a', "attach", OPT_REFUSED, 0, NULL, NULL, "use -d, or -i for stdin" },
-	{ 0, "blkio-weight", OPT_REFUSED, 0, NULL, NULL, NO_BLKIO },
 	{ 0, "blkio-weight-device", OPT_REFUSED, 0, NULL, NULL, NO_BLKIO },
 	{ 0, "cgroup-parent", OPT_REFUSED, 0, NULL, NULL, "cgroups are named hull-ID" },
-	{ 0, "cpu-period", OPT_REFUSED, 0, NULL, NULL, "use --cpus" },
-	{ 0, "cpu-quota", OPT_REFUSED, 0, NULL, NULL, "use --cpus" },
-	{ 0, "cpu-rt-period", OPT_REFUSED, 0, NULL, NULL, "there is no real-time scheduling" },
-	{ 0, "cpu-rt-runtime", OPT_REFUSED, 0, NULL, NULL, "there is no real-time scheduling" },
-	{ 0, "cpuset-mems", OPT_REFUSED, 0, NULL, NULL, "memory nodes cannot be chosen yet" },
 	{ 0, "device-cgroup-rule", OPT_REFUSED, 0, NULL, NULL, "use --device" },
 	{ 0, "device-read-bps", OPT_REFUSED, 0, NULL, NULL, NO_BLKIO },
 	{ 0, "device-read-iops", OPT_REFUSED, 0, NULL, NULL, NO_BLKIO },
@@ -126,12 +138,10 @@ const struct opt container_opts[] = {
 	{ 0, "no-healthcheck", OPT_REFUSED_BOOL, 0, NULL, NULL, NO_HEALTH },
 	{ 0, "ip", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
 	{ 0, "ip6", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
-	{ 0, "kernel-memory", OPT_REFUSED, 0, NULL, NULL, "Linux has given it up: use --memory" },
 	{ 0, "link", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
 	{ 0, "link-local-ip", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
 	{ 0, "log-driver", OPT_REFUSED, 0, NULL, NULL, "logs are files that hull logs reads" },
 	{ 0, "mac-address", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
-	{ 0, "memory-reservation", OPT_REFUSED, 0, NULL, NULL, "there are hard limits only" },
 	{ 0, "memory-swappiness", OPT_REFUSED, 0, NULL, NULL, "cgroup v2 has no such setting" },
 	{ 0, "network-alias", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
 	{ 0, "net-alias", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
@@ -140,12 +150,11 @@ const struct opt container_opts[] = {
 	{ 'p', "publish", OPT_REFUSED, 0, NULL, NULL, NO_NETWORK },
 	{ 'P', "publish-all", OPT_REFUSED_BOOL, 0, NULL, NULL, NO_NETWORK },
 	{ 'q', "quiet", OPT_REFUSED_BOOL, 0, NULL, NULL, "nothing is pulled yet" },
-	{ 0, "restart", OPT_REFUSED, 0, NULL, NULL, "workloads are not restarted by Hull yet" },
 	{ 0, "runtime", OPT_REFUSED, 0, NULL, NULL, "use --isolation" },
 	{ 0, "use-api-socket", OPT_REFUSED_BOOL, 0, NULL, NULL, "there is no daemon" },
 	{ 0, "volume-driver", OPT_REFUSED, 0, NULL, NULL, "volumes are directories of the store" },
 	{ 0, "volumes-from", OPT_REFUSED, 0, NULL, NULL, "name the volumes with -v" },
-	OPT_END,
+	OPT_MORE(limit_opts),
 };
 
 /* "NAME=value" as it is; "NAME" takes the value here, and is dropped without one. */
@@ -250,6 +259,18 @@ static int read_pull(const char *text, enum engine_pull *ret, struct err *err)
 			"invalid --pull '%s': expected missing, never or always", text);
 }
 
+struct spec_resources limit_resources(const struct limit_args *args)
+{
+	return (struct spec_resources){
+		.memory_bytes = args->memory_bytes,
+		.memory_swap_bytes = args->memory_swap_bytes,
+		.cpus_milli = args->cpus_milli,
+		.cpu_shares = args->cpu_shares,
+		.pids_limit = args->pids_limit,
+		.cpuset_cpus = mem_strdup(args->cpuset_cpus),
+	};
+}
+
 /* What is only copied. */
 static void fill_config(const struct container_args *args, struct engine_config *config)
 {
@@ -274,12 +295,7 @@ static void fill_config(const struct container_args *args, struct engine_config 
 			.uts = mem_strdup(args->uts),
 			.cgroupns = mem_strdup(args->cgroupns),
 		},
-		.memory_bytes = args->memory_bytes,
-		.memory_swap_bytes = args->memory_swap_bytes,
-		.cpus_milli = args->cpus_milli,
-		.cpu_shares = args->cpu_shares,
-		.pids_limit = args->pids_limit,
-		.cpuset_cpus = mem_strdup(args->cpuset_cpus),
+		.resources = limit_resources(&args->limits),
 		.oom_score_adj = args->oom_score_adj,
 		.shm_bytes = (uint64_t)MAX(args->shm_bytes, (int64_t)0),
 		.kernel = mem_strdup(args->kernel),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * container_args.h - the options that run and create share
+ * container_args.h - the options that run and create, and in part update, share
  */
 #ifndef CLI_CONTAINER_ARGS_H
 #define CLI_CONTAINER_ARGS_H
@@ -13,8 +13,15 @@
 #include "cli/opt.h"
 #include "engine/container.h"
 
-/* What the options of run and create fill in. */
+/* What the options of update fill in, and those of run and create with them. */
+struct limit_args {
+	int64_t memory_bytes, memory_swap_bytes, cpus_milli, cpu_shares, pids_limit;
+	const char *cpuset_cpus;
+};
+
+/* What the options of run and create fill in; @limits comes first, for limit_opts. */
 struct container_args {
+	struct limit_args limits;
 	/* of the command */
 	bool detach, sig_proxy;
 	const char *detach_keys, *cidfile, *pull;
@@ -25,13 +32,18 @@ struct container_args {
 	struct strv volumes, mounts, tmpfs, security_opts, storage_opts, log_opts;
 	struct strv cap_add, cap_drop, devices, ulimits, group_add, sysctls, add_hosts;
 	const char *network, *userns, *pid, *ipc, *uts, *cgroupns;
-	int64_t memory_bytes, memory_swap_bytes, cpus_milli, cpu_shares, pids_limit, shm_bytes;
-	const char *cpuset_cpus, *kernel;
-	int64_t stop_timeout_s, oom_score_adj;
+	const char *kernel;
+	int64_t shm_bytes, stop_timeout_s, oom_score_adj;
 };
 
-/* For tables of struct container_args. */
+/* For tables of structs that begin with a struct limit_args. */
+extern const struct opt limit_opts[];
+
+/* For tables of struct container_args; with limit_opts. */
 extern const struct opt container_opts[];
+
+/* The same as limits of a workload; the caller releases them. */
+struct spec_resources limit_resources(const struct limit_args *args);
 
 /**
  * container_request() - Turn options and words into a request

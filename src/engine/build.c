@@ -263,22 +263,18 @@ static int build_hostname(const struct engine_container *c, char **ret, struct e
 	return 0;
 }
 
-static void build_resources(const struct engine_container *c, struct spec_resources *ret)
+struct spec_resources engine_limits(const struct engine_container *c)
 {
-	const struct engine_config *config = &c->config;
+	struct spec_resources limits = c->config.resources;
 
-	*ret = (struct spec_resources){
-		.memory_bytes = config->memory_bytes ? config->memory_bytes
-						     : (int64_t)c->level->default_memory_bytes,
-		.memory_swap_bytes = config->memory_swap_bytes,
-		.cpus_milli = config->cpus_milli,
-		.cpu_shares = config->cpu_shares,
-		.cpuset_cpus = mem_strdup(config->cpuset_cpus),
-		.pids_limit = config->pids_limit,
-	};
+	limits.cpuset_cpus = mem_strdup(limits.cpuset_cpus);
 	/* Docker's rule: as much swap again as memory. */
-	if (config->memory_bytes && !config->memory_swap_bytes)
-		ret->memory_swap_bytes = 2 * config->memory_bytes;
+	if (limits.memory_bytes && !limits.memory_swap_bytes)
+		limits.memory_swap_bytes = 2 * limits.memory_bytes;
+	if (!limits.memory_bytes)
+		limits.memory_bytes = (int64_t)c->level->default_memory_bytes;
+
+	return limits;
 }
 
 static void build_security(const struct engine_config *config, struct spec_sandbox *spec)
@@ -345,7 +341,7 @@ int engine_build(const struct engine_container *c, struct spec_sandbox *ret, str
 	if (r < 0)
 		return r;
 	build_mounts(config, &spec);
-	build_resources(c, &spec.resources);
+	spec.resources = engine_limits(c);
 	build_security(config, &spec);
 	build_sysctls(c, &spec);
 	r = build_devices(config, &spec, err);

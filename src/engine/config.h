@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "spec/sandbox.h"
 
 enum engine_mount_type {
 	ENGINE_MOUNT_BIND = 0,
@@ -58,8 +59,7 @@ struct engine_modes {
  * @labels:	"key=value"
  * @stop_timeout_s: -1: not given
  * @auto_remove: --rm
- * @cpus_milli:	thousandths of a processor
- * @pids_limit:	-1: unlimited
+ * @resources:	limits as given; what they leave open is decided at each start
  * @seccomp:	"default", "unconfined", or the text of a profile
  * @unmasked:	--security-opt systempaths=unconfined
  * @disk_bytes:	--storage-opt size=
@@ -75,8 +75,7 @@ struct engine_config {
 	size_t mounts_len;
 	struct engine_modes modes;
 	struct strv cap_add, cap_drop, devices, ulimits, group_add, sysctls, add_hosts;
-	int64_t memory_bytes, memory_swap_bytes, cpus_milli, cpu_shares, pids_limit;
-	char *cpuset_cpus;
+	struct spec_resources resources;
 	uint64_t shm_bytes;
 	int64_t oom_score_adj;
 	char *seccomp;

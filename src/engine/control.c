@@ -143,21 +143,21 @@ int engine_rename(struct engine *e, const char *ref, const char *name, struct er
 	return err_wrap(err, r, "cannot rename container '%s'", ref);
 }
 
-static void change_config(struct engine_config *config, const struct spec_resources *changes)
+static void change_limits(struct spec_resources *limits, const struct spec_resources *changes)
 {
 	if (changes->memory_bytes)
-		config->memory_bytes = changes->memory_bytes;
+		limits->memory_bytes = changes->memory_bytes;
 	if (changes->memory_swap_bytes)
-		config->memory_swap_bytes = changes->memory_swap_bytes;
+		limits->memory_swap_bytes = changes->memory_swap_bytes;
 	if (changes->cpus_milli)
-		config->cpus_milli = changes->cpus_milli;
+		limits->cpus_milli = changes->cpus_milli;
 	if (changes->cpu_shares)
-		config->cpu_shares = changes->cpu_shares;
+		limits->cpu_shares = changes->cpu_shares;
 	if (changes->pids_limit)
-		config->pids_limit = changes->pids_limit;
+		limits->pids_limit = changes->pids_limit;
 	if (changes->cpuset_cpus) {
-		free(config->cpuset_cpus);
-		config->cpuset_cpus = mem_strdup(changes->cpuset_cpus);
+		free(limits->cpuset_cpus);
+		limits->cpuset_cpus = mem_strdup(changes->cpuset_cpus);
 	}
 }
 
@@ -171,7 +171,7 @@ int engine_update(struct engine *e, const char *ref, const struct spec_resources
 	int r = engine_find_locked(e, ref, &c, &dir_fd, err);
 
 	if (r == 0) {
-		change_config(&c.config, changes);
+		change_limits(&c.config.resources, changes);
 		r = options_limits(&c.config, c.level, err);
 	}
 	if (r == 0)

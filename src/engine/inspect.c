@@ -187,16 +187,14 @@ static void set_modes(json_t *object, const struct engine_modes *modes)
 static void set_limits(json_t *object, const struct engine_container *c)
 {
 	const struct engine_config *config = &c->config;
-	int64_t memory_bytes = config->memory_bytes;
+	auto_done(spec_resources) limits = engine_limits(c);
 
-	if (memory_bytes == 0)
-		memory_bytes = (int64_t)c->level->default_memory_bytes;
-	json_set_i64(object, "Memory", memory_bytes);
-	json_set_i64(object, "MemorySwap", config->memory_swap_bytes);
-	json_set_i64(object, "NanoCpus", config->cpus_milli * 1000000);
-	json_set_i64(object, "CpuShares", config->cpu_shares);
-	json_set_text(object, "CpusetCpus", config->cpuset_cpus ? config->cpuset_cpus : "");
-	json_set_i64(object, "PidsLimit", config->pids_limit);
+	json_set_i64(object, "Memory", limits.memory_bytes);
+	json_set_i64(object, "MemorySwap", limits.memory_swap_bytes);
+	json_set_i64(object, "NanoCpus", limits.cpus_milli * 1000000);
+	json_set_i64(object, "CpuShares", limits.cpu_shares);
+	json_set_text(object, "CpusetCpus", limits.cpuset_cpus ? limits.cpuset_cpus : "");
+	json_set_i64(object, "PidsLimit", limits.pids_limit);
 	json_set_i64(object, "ShmSize",
 		     (int64_t)(config->shm_bytes ? config->shm_bytes : ENGINE_SHM_BYTES));
 	json_set_i64(object, "OomScoreAdj", config->oom_score_adj);

@@ -117,6 +117,9 @@ int engine_connect(struct engine *e, const struct engine_container *c, struct mo
  */
 int engine_build(const struct engine_container *c, struct spec_sandbox *ret, struct err *err);
 
+/* Limits that a start gives it: as given, and what follows from them. The caller releases them. */
+struct spec_resources engine_limits(const struct engine_container *c);
+
 /* Fill in the range of ids, and the paths of volumes and of other containers' namespaces. */
 int engine_build_late(struct engine *e, const struct engine_container *c, struct spec_sandbox *spec,
 		      struct err *err);

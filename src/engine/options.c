@@ -4,6 +4,7 @@
  */
 #include "engine/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -245,21 +246,27 @@ static int check_memory(const struct engine_config *config, const struct monitor
 {
 	int64_t min_bytes = (int64_t)level->min_memory_bytes;
 
-	if (config->memory_bytes != 0 && config->memory_bytes < min_bytes)
+	if (config->resources.memory_bytes != 0 && config->resources.memory_bytes < min_bytes)
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"--memory must be at least %lldm at --isolation %s",
 				(long long)(min_bytes / (int64_t)MIB), level->name);
-	if (config->memory_swap_bytes == 0)
+	if (config->resources.memory_swap_bytes == 0)
 		return 0;
-	if (config->memory_bytes == 0)
+	if (config->resources.memory_bytes == 0)
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"--memory-swap limits memory and swap together: set --memory too");
-	if (config->memory_swap_bytes != SPEC_UNLIMITED &&
-	    config->memory_swap_bytes < config->memory_bytes)
+	if (config->resources.memory_swap_bytes != SPEC_UNLIMITED &&
+	    config->resources.memory_swap_bytes < config->resources.memory_bytes)
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"--memory-swap must not be smaller than --memory");
 
 	return 0;
+}
+
+static bool is_cpu_list(const char *text)
+{
+	return !text ||
+	       (isdigit((unsigned char)text[0]) && text[strspn(text, "0123456789,-")] == '\0');
 }
 
 int options_limits(const struct engine_config *config, const struct monitor_level *level,
@@ -269,15 +276,20 @@ int options_limits(const struct engine_config *config, const struct monitor_leve
 
 	if (r < 0)
 		return r;
-	if (config->cpus_milli < 0)
+	if (config->resources.cpus_milli < 0)
 		return err_setk(err, ERR_USAGE, EINVAL, "--cpus must not be negative");
-	if (level->max_cpus && config->cpus_milli > (int64_t)level->max_cpus * 1000)
+	if (level->max_cpus && config->resources.cpus_milli > (int64_t)level->max_cpus * 1000)
 		return err_setk(err, ERR_USAGE, EINVAL, "--cpus is at most %u at --isolation %s",
 				level->max_cpus, level->name);
-	if (config->cpu_shares != 0 && (config->cpu_shares < 2 || config->cpu_shares > 262144))
+	if (config->resources.cpu_shares != 0 &&
+	    (config->resources.cpu_shares < 2 || config->resources.cpu_shares > 262144))
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"--cpu-shares must be between 2 and 262144");
-	if (config->pids_limit < SPEC_UNLIMITED)
+	if (!is_cpu_list(config->resources.cpuset_cpus))
+		return err_setk(err, ERR_USAGE, EINVAL,
+				"invalid --cpuset-cpus '%s': expected such as 0-3 or 0,1",
+				config->resources.cpuset_cpus);
+	if (config->resources.pids_limit < SPEC_UNLIMITED)
 		return err_setk(err, ERR_USAGE, EINVAL, "--pids-limit must be -1 or more");
 	if (config->oom_score_adj < -1000 || config->oom_score_adj > 1000)
 		return err_setk(err, ERR_USAGE, EINVAL,

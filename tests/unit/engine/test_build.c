@@ -127,7 +127,7 @@ static void test_limits(void **state)
 
 	(void)state;
 	make(&c);
-	c.config.memory_bytes = 64 * MIB;
+	c.config.resources.memory_bytes = 64 * MIB;
 	assert_int_equal(strv_add(&c.config.ulimits, "nofile=7"), 0);
 	assert_int_equal(engine_build(&c, &spec, NULL), 0);
 	assert_int_equal(spec.resources.memory_swap_bytes, 128 * MIB);
@@ -161,7 +161,7 @@ static void test_document(void **state)
 	(void)state;
 	make(&c);
 	c.config.new_privileges = true;
-	c.config.pids_limit = -1;
+	c.config.resources.pids_limit = -1;
 	c.config.disk_bytes = 1ULL << 40;
 	assert_int_equal(strv_add(&c.config.cmd, "\xff\xfe"), 0);
 	add_mount(&c.config, ENGINE_MOUNT_VOLUME, "data", "/a");
@@ -170,7 +170,7 @@ static void test_document(void **state)
 	assert_int_equal(engine_config_decode(text, &back, NULL), 0);
 	assert_string_equal(back.cmd.items[1], "\xff\xfe");
 	assert_int_equal(back.stop_timeout_s, -1);
-	assert_int_equal(back.pids_limit, -1);
+	assert_int_equal(back.resources.pids_limit, -1);
 	assert_true(back.new_privileges && back.mounts[0].anonymous);
 	assert_int_equal(back.mounts[0].type, ENGINE_MOUNT_VOLUME);
 	assert_int_equal(engine_config_encode(&back, &again, NULL), 0);

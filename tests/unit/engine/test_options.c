@@ -133,26 +133,32 @@ static void test_security(void **state)
 
 static void test_limits(void **state)
 {
+	static char four_cpus[] = "0-2,5", no_cpus[] = "some";
 	static const struct {
 		struct engine_config config;
 		int result;
 		const char *level;
 	} cases[] = {
 		{ { .stop_timeout_s = -1 }, 0 },
-		{ { .memory_bytes = 96 * MIB, .cpus_milli = 128000 }, 0, "vm" },
-		{ { .memory_bytes = 96 * MIB - 1 }, -EINVAL, "vm" },
-		{ { .cpus_milli = 128001 }, -EINVAL, "vm" },
-		{ { .cpus_milli = 128001 }, 0 },
-		{ { .memory_bytes = 6 * MIB }, 0 },
-		{ { .memory_bytes = 6 * MIB - 1 }, -EINVAL },
-		{ { .memory_bytes = 64 * MIB, .memory_swap_bytes = SPEC_UNLIMITED }, 0 },
-		{ { .memory_bytes = 64 * MIB, .memory_swap_bytes = 32 * MIB }, -EINVAL },
-		{ { .memory_swap_bytes = 64 * MIB }, -EINVAL },
-		{ { .cpu_shares = 1 }, -EINVAL },
-		{ { .pids_limit = -1 }, 0 },
-		{ { .pids_limit = -2 }, -EINVAL },
+		{ { .resources.memory_bytes = 96 * MIB, .resources.cpus_milli = 128000 }, 0, "vm" },
+		{ { .resources.memory_bytes = 96 * MIB - 1 }, -EINVAL, "vm" },
+		{ { .resources.cpus_milli = 128001 }, -EINVAL, "vm" },
+		{ { .resources.cpus_milli = 128001 }, 0 },
+		{ { .resources.memory_bytes = 6 * MIB }, 0 },
+		{ { .resources.memory_bytes = 6 * MIB - 1 }, -EINVAL },
+		{ { .resources.memory_bytes = 64 * MIB,
+		    .resources.memory_swap_bytes = SPEC_UNLIMITED },
+		  0 },
+		{ { .resources.memory_bytes = 64 * MIB, .resources.memory_swap_bytes = 32 * MIB },
+		  -EINVAL },
+		{ { .resources.memory_swap_bytes = 64 * MIB }, -EINVAL },
+		{ { .resources.cpu_shares = 1 }, -EINVAL },
+		{ { .resources.cpuset_cpus = four_cpus }, 0 },
+		{ { .resources.cpuset_cpus = no_cpus }, -EINVAL },
+		{ { .resources.pids_limit = -1 }, 0 },
+		{ { .resources.pids_limit = -2 }, -EINVAL },
 		{ { .oom_score_adj = 1001 }, -EINVAL },
-		{ { .cpus_milli = -1 }, -EINVAL },
+		{ { .resources.cpus_milli = -1 }, -EINVAL },
 	};
 
 	(void)state;
