@@ -232,6 +232,7 @@ static int create(struct workload *w, const struct agentproto_msg *msg, struct e
 		.stdio_fds = { io.theirs[0], io.theirs[1], io.theirs[2] },
 		.share_net = true,
 		.init_path = w->has_init_file ? INIT_FILE : NULL,
+		.cancel_fd = -1,
 	};
 	r = runtime_create(&setup, &init, &w->rt, err);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -192,6 +193,24 @@ static int send_mounts(struct build *b, struct err *err)
 	return r;
 }
 
+/*
+ * Process 1 may take its time, to fill a volume from the image, or for ever, at a bind source
+ * of a server that is gone: only the caller knows how long that is worth waiting for.
+ */
+static int await_message(const struct build *b, struct err *err)
+{
+	struct pollfd wait[] = {
+		{ .fd = b->rt->gate_fd, .events = POLLIN },
+		{ .fd = b->setup->cancel_fd, .events = POLLIN },
+	};
+
+	while (poll(wait, ARRAY_SIZE(wait), -1) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "wait for process 1");
+
+	return wait[1].revents ? err_set(err, ECANCELED, "cancelled") : 0;
+}
+
 static int await_ready(struct build *b, struct runtime_child *ret_init, struct err *err)
 {
 	const struct spec_sandbox *spec = b->setup->spec;
@@ -199,8 +218,10 @@ static int await_ready(struct build *b, struct runtime_child *ret_init, struct e
 	int fds[SYNC_MAX_FDS];
 	struct sync_msg msg;
 	size_t len = 0;
-	int r = sync_receive(rt->gate_fd, SYNC_READY, &msg, fds, &len, err);
+	int r = await_message(b, err);
 
+	if (r == 0)
+		r = sync_receive(rt->gate_fd, SYNC_READY, &msg, fds, &len, err);
 	if (r < 0)
 		return r;
 	if (len != 1U + !!(msg.has & SYNC_HAS_TTY))

@@ -28,6 +28,7 @@ struct runtime;
  * @stdio_fds:	ends the first process reads and writes, -1: /dev/null; unused with a terminal
  * @share_net:	use the caller's network namespace (a guest has one of its own)
  * @init_path:	path of the static hull-init on the caller's side, or NULL
+ * @cancel_fd:	give up with -ECANCELED once this is readable; -1: never
  */
 struct runtime_setup {
 	const struct spec_sandbox *spec;
@@ -37,6 +38,7 @@ struct runtime_setup {
 	int stdio_fds[3];
 	bool share_net;
 	const char *init_path;
+	int cancel_fd;
 };
 
 /* One process that runs in the set; the caller closes both descriptors. */

@@ -135,6 +135,7 @@ static int create_runtime(const struct sandbox_setup *setup, struct runtime_chil
 		.layers_len = setup->layers_len,
 		.rw_fd = setup->rw_fd,
 		.stdio_fds = { setup->stdio_fds[0], setup->stdio_fds[1], setup->stdio_fds[2] },
+		.cancel_fd = setup->cancel_fd,
 	};
 	char init_path[PATH_MAX];
 	int r;

@@ -112,7 +112,7 @@ static void fill_spec(struct box *box)
 
 void box_init(struct box *box)
 {
-	*box = (struct box){ .layer_fd = -1, .rw_fd = -1, .out_fd = -1 };
+	*box = (struct box){ .layer_fd = -1, .rw_fd = -1, .out_fd = -1, .cancel_fd = -1 };
 	/* Beside the test programs: /tmp may be a filesystem without idmapped mounts. */
 	(void)snprintf(box->top, sizeof(box->top), "%s/box.XXXXXX", BOX_DIR);
 	assert_non_null(mkdtemp(box->top));
@@ -158,7 +158,9 @@ void box_done(struct box *box)
 int box_create(struct box *box, const char *script)
 {
 	const char *const argv[] = { "sh", "-c", script };
-	struct runtime_setup setup = { .spec = &box->spec, .layers_len = 1 };
+	struct runtime_setup setup = { .spec = &box->spec,
+				       .layers_len = 1,
+				       .cancel_fd = box->cancel_fd };
 	int pipe_fds[2], r;
 
 	if (box->spec.process.args.len == 0)

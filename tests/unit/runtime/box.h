@@ -15,6 +15,7 @@
  * struct box - one workload and the directories it lives in
  * @spec:	to be changed before box_start()
  * @top:	host directory with "root" (the layer), "rw" and "v" (bait: must never change)
+ * @cancel_fd:	of runtime_setup, -1 from box_init()
  * @rt:		NULL unless it runs
  * @init:	first process
  * @output:	of the last box_wait() or box_exec()
@@ -23,7 +24,7 @@
 struct box {
 	struct spec_sandbox spec;
 	char top[128];
-	int layer_fd, rw_fd;
+	int layer_fd, rw_fd, cancel_fd;
 	struct runtime *rt;
 	struct runtime_child init;
 	int out_fd;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -683,10 +684,24 @@ static void dies_with_its_owner(void **state)
 	fd_close(fds[0]);
 }
 
+static void cancelled(void **state)
+{
+	struct box *box = *state;
+
+	box->cancel_fd = eventfd(1, EFD_CLOEXEC);
+	assert_true(box->cancel_fd >= 0);
+	assert_int_equal(box_create(box, "echo yes"), -ECANCELED);
+	assert_null(box->rt);
+	box->cancel_fd = fd_close(box->cancel_fd);
+	/* Nothing of the first is in the way of the second. */
+	expect_run(box, "echo yes", 0);
+	assert_string_equal(box->output, "yes\n");
+}
+
 static void many_layers(void **state)
 {
 	struct box *box = *state;
-	struct runtime_setup rs = { .spec = &box->spec, .rw_fd = box->rw_fd };
+	struct runtime_setup rs = { .spec = &box->spec, .rw_fd = box->rw_fd, .cancel_fd = -1 };
 	int layers[40], fds[2];
 	char path[256];
 	ssize_t n;
@@ -766,6 +781,7 @@ int main(void)
 		CASE(cleanup_by_id),
 		CASE(same_id),
 		CASE(dies_with_its_owner),
+		CASE(cancelled),
 		CASE(many_layers),
 	};
 
