@@ -5,6 +5,7 @@
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
+#include "cli/cli.h"
 #include "cli/command.h"
 
 /* run.c */

@@ -357,25 +357,3 @@ int container_write_cidfile(const char *path, const char *id, struct err *err)
 
 	return r < 0 ? err_set(err, -r, "write '%s'", path) : 0;
 }
-
-int container_detach_keys(const char *text, char buf[DETACH_KEYS_MAX], struct err *err)
-{
-	struct slice rest = slice_of(text), key;
-	int len = 0;
-
-	if (!*text)
-		return 0;
-	while (slice_next(&rest, ',', &key)) {
-		bool ctrl = key.len == 6 && strncmp(key.at, "ctrl-", 5) == 0;
-		char c = key.len ? key.at[key.len - 1] : '\0';
-
-		if ((key.len != 1 && !ctrl) || len == DETACH_KEYS_MAX ||
-		    (ctrl && !((c >= 'a' && c <= 'z') || strchr("@[\\]^_", c))))
-			return err_setk(
-				err, ERR_USAGE, EINVAL,
-				"invalid --detach-keys '%s': expected such as ctrl-p,ctrl-q", text);
-		buf[len++] = (char)(ctrl ? c & 0x1f : c);
-	}
-
-	return len;
-}

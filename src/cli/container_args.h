@@ -65,10 +65,4 @@ int container_env(const struct strv *env, const struct strv *files, struct strv 
 /* Write @id to a file that must not exist; NULL path: nothing. 0 or a negative errno. */
 int container_write_cidfile(const char *path, const char *id, struct err *err);
 
-#define DETACH_KEYS_DEFAULT "ctrl-p,ctrl-q"
-#define DETACH_KEYS_MAX 16
-
-/* Read "ctrl-p,ctrl-q" or "a,b,ctrl-[": bytes to @buf. Their number or -EINVAL. */
-int container_detach_keys(const char *text, char buf[DETACH_KEYS_MAX], struct err *err);
-
 #endif

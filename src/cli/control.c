@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/container_args.h"
+#include "cli/streams.h"
 #include "engine/lookup.h"
 
 /* Options of all of them, and what cli_each() passes on. */
@@ -83,26 +82,22 @@ static int start_one(void *ctx, const char *word, struct err *err)
 static int start_attached(struct cli *cli, const struct control_args *args, const char *word,
 			  struct err *err)
 {
-	char keys[DETACH_KEYS_MAX];
-	struct engine_streams streams = {
-		.stdin_fd = args->interactive ? STDIN_FILENO : -1,
-		.stdout_fd = STDOUT_FILENO,
-		.stderr_fd = STDERR_FILENO,
-		.detach_keys = keys,
-		.forward_signals = args->sig_proxy,
+	const struct streams_args wanted = {
+		.with_stdin = args->interactive,
+		.sig_proxy = args->sig_proxy,
+		.detach_keys = args->detach_keys,
 	};
+	struct cli_streams attached;
 	struct engine_end end = { 0 };
 	struct engine *e;
-	int r = container_detach_keys(args->detach_keys, keys, err);
+	int r = cli_streams_init(&attached, &wanted, err);
 
-	if (r < 0)
-		return r;
-	streams.detach_keys_len = (size_t)r;
-	r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
-		r = engine_start(e, word, &streams, &end, err);
+		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	if (r == 0)
+		r = engine_start(e, word, &attached.streams, &end, err);
 
-	return r < 0 || end.detached ? r : end.exit_status;
+	return cli_streams_status(r, &end);
 }
 
 static int run_start(struct cli *cli, const void *args, char **words, int words_len,
@@ -124,7 +119,6 @@ const struct command command_start = {
 	.summary = "Start containers that are created or have ended",
 	.opts = start_opts,
 	.args_bytes = sizeof(struct control_args),
-	.flags = COMMAND_RUNS,
 	.min_words = 1,
 	.max_words = COMMAND_MANY,
 	.run = run_start,
@@ -144,27 +138,23 @@ static int run_attach(struct cli *cli, const void *args, char **words, int words
 		      struct err *err)
 {
 	const struct control_args *a = args;
-	char keys[DETACH_KEYS_MAX];
-	struct engine_streams streams = {
-		.stdin_fd = a->force ? -1 : STDIN_FILENO,
-		.stdout_fd = STDOUT_FILENO,
-		.stderr_fd = STDERR_FILENO,
-		.detach_keys = keys,
-		.forward_signals = a->sig_proxy,
+	const struct streams_args wanted = {
+		.with_stdin = !a->force,
+		.sig_proxy = a->sig_proxy,
+		.detach_keys = a->detach_keys,
 	};
+	struct cli_streams attached;
 	struct engine_end end = { 0 };
 	struct engine *e;
-	int r = container_detach_keys(a->detach_keys, keys, err);
+	int r = cli_streams_init(&attached, &wanted, err);
 
 	(void)words_len;
-	if (r < 0)
-		return r;
-	streams.detach_keys_len = (size_t)r;
-	r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
-		r = engine_attach(e, words[0], &streams, &end, err);
+		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	if (r == 0)
+		r = engine_attach(e, words[0], &attached.streams, &end, err);
 
-	return r < 0 || end.detached ? r : end.exit_status;
+	return cli_streams_status(r, &end);
 }
 
 const struct command command_attach = {

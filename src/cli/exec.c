@@ -2,12 +2,9 @@
  *
  * exec.c - hull exec
  */
-#include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "cli/commands.h"
 #include "cli/container_args.h"
+#include "cli/streams.h"
 
 struct exec_args {
 	bool detach, interactive, tty, privileged;
@@ -35,25 +32,22 @@ static const struct opt exec_opts[] = {
 static int exec_in(struct cli *cli, const struct exec_args *args, const char *container,
 		   const struct engine_exec *exec, struct err *err)
 {
-	char keys[DETACH_KEYS_MAX];
-	struct engine_streams streams = {
-		.stdin_fd = args->interactive ? STDIN_FILENO : -1,
-		.stdout_fd = STDOUT_FILENO,
-		.stderr_fd = STDERR_FILENO,
-		.detach_keys = keys,
+	const struct streams_args wanted = {
+		.with_stdin = args->interactive,
+		.detach_keys = args->detach_keys,
 	};
+	struct cli_streams attached;
 	struct engine_end end = { 0 };
 	struct engine *e;
-	int r = container_detach_keys(args->detach_keys, keys, err);
+	int r = cli_streams_init(&attached, &wanted, err);
 
-	if (r < 0)
-		return r;
-	streams.detach_keys_len = (size_t)r;
-	r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
-		r = engine_exec(e, container, exec, args->detach ? NULL : &streams, &end, err);
+		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	if (r == 0)
+		r = engine_exec(e, container, exec, args->detach ? NULL : &attached.streams, &end,
+				err);
 
-	return r < 0 || end.detached ? r : end.exit_status;
+	return cli_streams_status(r, &end);
 }
 
 static int run_exec(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
@@ -69,16 +63,12 @@ static int run_exec(struct cli *cli, const void *args, char **words, int words_l
 		.open_stdin = a->interactive && !a->detach,
 		.privileged = a->privileged,
 	};
-	int r;
+	int r = cli_streams_check_terminal(a->tty, exec.open_stdin, err);
 
-	if (a->tty && a->interactive && !a->detach && !isatty(STDIN_FILENO)) {
-		err_setk(err, ERR_USAGE, ENOTTY, "the input device is not a TTY");
-		err_hint(err, "leave -t out when input comes from a pipe or a file");
-		return -ENOTTY;
-	}
 	for (int i = 1; i < words_len; i++)
 		(void)strv_add(&argv, words[i]);
-	r = container_env(&a->env, &a->env_file, &env, err);
+	if (r == 0)
+		r = container_env(&a->env, &a->env_file, &env, err);
 
 	return r < 0 ? r : exec_in(cli, a, words[0], &exec, err);
 }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/cli.h"
 #include "cli/command.h"
 #include "engine/engine.h"
 

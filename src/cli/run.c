@@ -2,13 +2,12 @@
  *
  * run.c - hull run, hull create
  */
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/container_args.h"
+#include "cli/streams.h"
 
 #define AT(member) offsetof(struct container_args, member)
 
@@ -46,52 +45,36 @@ static void on_built(void *ctx, const struct engine_container *c)
 		 c->state.machine);
 }
 
-static int check_terminal(const struct container_args *args, struct err *err)
-{
-	if (!args->tty || !args->interactive || args->detach || isatty(STDIN_FILENO))
-		return 0;
-	err_setk(err, ERR_USAGE, ENOTTY, "the input device is not a TTY");
-	err_hint(err, "leave -t out when input comes from a pipe or a file");
-
-	return -ENOTTY;
-}
-
 static int run_request(struct cli *cli, const struct container_args *args,
 		       struct engine_request *request, struct err *err)
 {
-	char keys[DETACH_KEYS_MAX];
-	struct engine_streams streams = {
-		.stdin_fd = args->interactive ? STDIN_FILENO : -1,
-		.stdout_fd = STDOUT_FILENO,
-		.stderr_fd = STDERR_FILENO,
-		.detach_keys = keys,
-		.forward_signals = args->sig_proxy,
+	const struct streams_args wanted = {
+		.with_stdin = args->interactive,
+		.sig_proxy = args->sig_proxy,
+		.detach_keys = args->detach_keys,
 	};
+	struct cli_streams attached;
 	struct created created = { .args = args };
 	struct engine_caller caller = {
-		.streams = args->detach ? NULL : &streams,
+		.streams = args->detach ? NULL : &attached.streams,
 		.created = on_created,
 		.built = log_get_level() >= LOG_INFO ? on_built : NULL,
 		.ctx = &created,
 	};
 	struct engine_end end = { 0 };
 	struct engine *e;
-	int r = check_terminal(args, err);
+	int r = cli_streams_check_terminal(args->tty, args->interactive && !args->detach, err);
 
 	if (r == 0)
-		r = container_detach_keys(args->detach_keys, keys, err);
-	if (r < 0)
-		return r;
-	streams.detach_keys_len = (size_t)r;
-	r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+		r = cli_streams_init(&attached, &wanted, err);
+	if (r == 0)
+		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
 		r = engine_run(e, request, &caller, &end, err);
-	if (r < 0)
-		return r;
-	if (args->detach)
+	if (r == 0 && args->detach)
 		printf("%s\n", created.id);
 
-	return end.detached ? 0 : end.exit_status;
+	return cli_streams_status(r, &end);
 }
 
 static int run_run(struct cli *cli, const void *args, char **words, int words_len, struct err *err)

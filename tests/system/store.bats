@@ -256,12 +256,12 @@ import_small() {
 	for command in "rmi nosuch" "volume rm nosuch" "volume inspect nosuch" "image inspect nosuch" \
 		"history nosuch" "tag nosuch x" "system prune -f --filter x=y" "save nosuch" \
 		"load -i nosuch" "import nosuch" "image bootstrap nosuch" "inspect nosuch" \
-		"rm nosuch" "cp nosuch:/x y" "logs nosuch" "image rm"; do
+		"rm nosuch" "start nosuch" "start -a nosuch" "attach nosuch" "cp nosuch:/x y" "logs nosuch" "image rm"; do
 		# shellcheck disable=SC2086
 		expect_status 1 hull $command
 		expect_part "hull: "
 	done
-	for command in "rmi --nosuch" "volume rm --nosuch" "create nosuch" "start nosuch" "exec nosuch x"; do
+	for command in "rmi --nosuch" "volume rm --nosuch" "create nosuch" "exec nosuch x" "start --nosuch x"; do
 		# shellcheck disable=SC2086
 		expect_status 125 hull $command
 	done
