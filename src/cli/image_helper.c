@@ -39,7 +39,7 @@ static int become(const struct cli *cli, bool quiet, const struct strv *argv, st
 
 struct import_args {
 	struct strv changes;
-	const char *name;
+	const char *name, *max_ratio;
 	bool keep_blobs, quiet;
 };
 
@@ -49,6 +49,8 @@ static const struct opt import_opts[] = {
 	  "Dockerfile instruction for a root filesystem: 'CMD [\"sh\"]', 'ENV A=b' ..." },
 	{ 0, "keep-blobs", OPT_BOOL, AT(keep_blobs), NULL, NULL,
 	  "Keep compressed layers too, for who pushes them again" },
+	{ 0, "max-ratio", OPT_TEXT, AT(max_ratio), "N", "200",
+	  "Take layers that unpack to N times their size" },
 	{ 'm', "message", OPT_REFUSED, 0, NULL, NULL, "the history says what was imported" },
 	{ 0, "name", OPT_TEXT, AT(name), "NAME[:TAG]", NULL, "Name of the image" },
 	{ 0, "platform", OPT_REFUSED, 0, NULL, NULL, "the image's own is kept" },
@@ -67,6 +69,8 @@ static int run_import(struct cli *cli, const void *args, char **words, int words
 
 	if (r == 0)
 		r = add_option(&argv, "--name", name);
+	if (r == 0)
+		r = add_option(&argv, "--max-ratio", a->max_ratio);
 	for (size_t i = 0; r == 0 && i < a->changes.len; i++)
 		r = add_option(&argv, "--change", a->changes.items[i]);
 	if (r == 0 && a->keep_blobs)

@@ -195,7 +195,7 @@ int bootstrap_busybox(struct store *s, const char *name, struct progress *progre
 		return err_set(err, ENOMEM, "out of memory");
 	progress_begin(progress, name, 0);
 	tar_writer_init(&m.tar, to_ingest, &m);
-	r = ingest_begin(&m.ingest, s, progress, err);
+	r = ingest_begin(&m.ingest, s, 0, progress, err);
 	if (r < 0)
 		return r;
 	r = put_all(&m, (struct slice){ program, program_len }, err);

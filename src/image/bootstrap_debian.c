@@ -187,7 +187,7 @@ static int make_image(const struct making *m, char ret_id[STORE_DIGEST_BYTES], s
 {
 	auto_done(spec_image) image = { .created = created_text() };
 	struct ingest ingest;
-	int r = ingest_begin(&ingest, m->store, m->progress, err);
+	int r = ingest_begin(&ingest, m->store, 0, m->progress, err);
 
 	if (r < 0)
 		return r;

@@ -181,7 +181,7 @@ static char *first_packed_member(const struct head *head)
 	struct unpack *u;
 	ssize_t n;
 
-	if (fd < 0 || !plain || unpack_start_plain(fd, &u, NULL) < 0)
+	if (fd < 0 || !plain || unpack_start(&(struct unpack_job){ fd, -1, 0 }, &u, NULL) < 0)
 		return NULL;
 	if (unpack_feed(u, head->bytes, head->len, NULL) < 0) {
 		unpack_abort(u);
@@ -229,7 +229,7 @@ static int spool(struct importer *im, const struct head *head, struct err *err)
 
 	if (fd < 0)
 		return err_sys(err, "making a temporary file in %s", store_root(im->store));
-	r = unpack_start_plain(fd, &u, err);
+	r = unpack_start(&(struct unpack_job){ fd, -1, im->request->max_ratio }, &u, err);
 	if (r < 0)
 		return r;
 	r = feed_rest(head, to_unpack, u, err);
@@ -266,7 +266,7 @@ static int import_rootfs(struct importer *im, const struct head *head, struct er
 	if (fstat(head->fd, &st) < 0)
 		return err_sys(err, "%s", im->request->path);
 	progress_begin(im->progress, "root filesystem", head->seekable ? (uint64_t)st.st_size : 0);
-	r = ingest_begin(&ingest, im->store, im->progress, err);
+	r = ingest_begin(&ingest, im->store, im->request->max_ratio, im->progress, err);
 	if (r == 0) {
 		r = feed_rest(head, to_ingest, &ingest, err);
 		if (r < 0)

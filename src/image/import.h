@@ -18,11 +18,13 @@
  * @name:	name for the image, or NULL for those that the archive gives
  * @changes:	changes to the config, as change_apply() takes them; root filesystems only
  * @keep_blobs:	keep compressed layers as they came, for those who push them again
+ * @max_ratio:	how many bytes a compressed one may turn into; 0: UNPACK_MAX_RATIO
  */
 struct import_request {
 	const char *path, *name;
 	struct strv changes;
 	bool keep_blobs;
+	unsigned max_ratio;
 };
 
 static inline void import_request_done(struct import_request *request)

@@ -96,10 +96,11 @@ static int import_image(struct importer *im, const struct spec_docker_image *ite
 
 		r = archive_find(im->archive, item->layers.items[i], &blob, err);
 		if (r == 0)
-			r = ingest_layer(
-				im->store, &blob,
-				&(struct ingest_want){ &none, image.diff_ids.items[i], false },
-				im->progress, err);
+			r = ingest_layer(im->store, &blob,
+					 &(struct ingest_want){ &none, image.diff_ids.items[i],
+								im->request->keep_blobs,
+								im->request->max_ratio },
+					 im->progress, err);
 	}
 	if (r == 0)
 		r = make_manifest(im, &config, &image, &manifest, err);

@@ -61,9 +61,9 @@ static int ingest_layers(struct importer *im, const struct spec_manifest *manife
 		r = archive_find(im->archive, name, &blob, err);
 		if (r == 0)
 			r = ingest_layer(im->store, &blob,
-					 &(struct ingest_want){ &manifest->layers[i],
-								image->diff_ids.items[i],
-								im->request->keep_blobs },
+					 &(struct ingest_want){
+						 &manifest->layers[i], image->diff_ids.items[i],
+						 im->request->keep_blobs, im->request->max_ratio },
 					 im->progress, err);
 		if (r < 0)
 			return r;

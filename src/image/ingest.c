@@ -113,12 +113,18 @@ static int check_blob(const struct blob *blob, const struct spec_descriptor *wan
 	return check_blob_digest(&got, want, err);
 }
 
+static struct unpack_job job_of(struct store_ingest *in, unsigned max_ratio)
+{
+	return (struct unpack_job){ store_ingest_layer_fd(in), store_ingest_skeleton_fd(in),
+				    max_ratio };
+}
+
 /* Into the files of an ingest that was begun; the caller commits it. */
-static int unpack_blob(struct store_ingest *in, const struct blob *blob, struct progress *progress,
+static int unpack_blob(struct unpack_job job, const struct blob *blob, struct progress *progress,
 		       struct unpack_result *ret, struct err *err)
 {
 	struct unpack *u;
-	int r = unpack_start(store_ingest_layer_fd(in), store_ingest_skeleton_fd(in), &u, err);
+	int r = unpack_start(&job, &u, err);
 
 	if (r < 0)
 		return r;
@@ -158,7 +164,7 @@ static int ingest_new(struct store_ingest *in, const struct blob *blob,
 		      const struct ingest_want *want, struct progress *progress, struct err *err)
 {
 	struct unpack_result got;
-	int r = unpack_blob(in, blob, progress, &got, err);
+	int r = unpack_blob(job_of(in, want->max_ratio), blob, progress, &got, err);
 
 	if (r == 0)
 		r = check_digests(&got, want->blob, want->diff_id, err);
@@ -190,16 +196,18 @@ int ingest_layer(struct store *s, const struct blob *blob, const struct ingest_w
 	return r < 0 ? err_wrap(err, r, "layer %s", want->diff_id) : 0;
 }
 
-int ingest_begin(struct ingest *i, struct store *s, struct progress *progress, struct err *err)
+int ingest_begin(struct ingest *i, struct store *s, unsigned max_ratio, struct progress *progress,
+		 struct err *err)
 {
+	struct unpack_job job;
 	int r;
 
 	*i = (struct ingest){ .store = s, .progress = progress };
 	r = store_ingest_begin(s, NULL, &i->in, err);
 	if (r < 0)
 		return r;
-	r = unpack_start(store_ingest_layer_fd(i->in), store_ingest_skeleton_fd(i->in), &i->unpack,
-			 err);
+	job = job_of(i->in, max_ratio);
+	r = unpack_start(&job, &i->unpack, err);
 	if (r < 0)
 		ingest_abort(i);
 

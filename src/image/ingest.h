@@ -25,11 +25,13 @@ struct blob {
  * @blob:	what the manifest says of the blob; an empty digest: nothing
  * @diff_id:	what the config says of the archive in it
  * @keep_blob:	keep the blob, too
+ * @max_ratio:	as in struct unpack_job
  */
 struct ingest_want {
 	const struct spec_descriptor *blob;
 	const char *diff_id;
 	bool keep_blob;
+	unsigned max_ratio;
 };
 
 /**
@@ -55,8 +57,10 @@ struct ingest {
 	struct progress *progress;
 };
 
-/* Start the unpacker on a new ingest. 0, or a negative errno with nothing left to abort. */
-int ingest_begin(struct ingest *i, struct store *s, struct progress *progress, struct err *err);
+/* Start the unpacker, with @max_ratio of struct unpack_job, on a new ingest. 0, or a negative errno
+ * with nothing left to abort. */
+int ingest_begin(struct ingest *i, struct store *s, unsigned max_ratio, struct progress *progress,
+		 struct err *err);
 /* The next bytes of the blob. 0 or a negative errno, with the reason of the unpacker. */
 int ingest_feed(struct ingest *i, const void *buf, size_t len, struct err *err);
 /* Whether it worked or not, nothing is left to abort. */

@@ -15,13 +15,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/parse.h"
 #include "base/strv.h"
 #include "image/bootstrap.h"
 #include "image/guest.h"
 #include "image/import.h"
 #include "image/progress.h"
 #include "image/save.h"
-#include "store/store.h"
 #include "image/verify.h"
 #include "store/store.h"
 
@@ -33,7 +33,7 @@ struct options {
 static const char help[] =
 	"usage: hull-image [--root DIR] [--run-root DIR] [--log-level LEVEL] [-q|--quiet] COMMAND\n"
 	"\n"
-	"  import [--name NAME] [--change TEXT]... [--keep-blobs] PATH\n"
+	"  import [--name NAME] [--change TEXT]... [--keep-blobs] [--max-ratio N] PATH\n"
 	"  save [-o FILE] IMAGE\n"
 	"  bootstrap busybox | debian[:SUITE] [--include PACKAGES] [--name NAME]\n"
 	"  guest --kernel FILE --modules DIR --agent FILE --out DIR\n"
@@ -132,11 +132,13 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 		{ "name", required_argument, NULL, 'n' },
 		{ "change", required_argument, NULL, 'c' },
 		{ "keep-blobs", no_argument, NULL, 'k' },
+		{ "max-ratio", required_argument, NULL, 'r' },
 		{ 0 },
 	};
 	auto_done(import_request) request = { 0 };
 	auto_done(import_result) result = { 0 };
 	struct progress progress;
+	uint64_t max_ratio;
 	struct store *s;
 	int c, r;
 
@@ -151,6 +153,11 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 			break;
 		case 'k':
 			request.keep_blobs = true;
+			break;
+		case 'r':
+			if (parse_slice_u64(slice_of(optarg), 1, UINT32_MAX, &max_ratio) < 0)
+				return usage(err, "--max-ratio takes a whole number");
+			request.max_ratio = (unsigned)max_ratio;
 			break;
 		default:
 			return usage(err, "unknown option of import");

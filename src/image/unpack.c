@@ -43,8 +43,8 @@ static void unpack_free(struct unpack *u)
 }
 
 /* In the child: its four descriptors become 3 to 6, all others are closed. */
-static void run_child(struct unpack_fds fds, const uint8_t seed[16]) NORETURN;
-static void run_child(struct unpack_fds fds, const uint8_t seed[16])
+static void run_child(struct unpack_fds fds, unsigned max_ratio, const uint8_t seed[16]) NORETURN;
+static void run_child(struct unpack_fds fds, unsigned max_ratio, const uint8_t seed[16])
 {
 	int *list[] = { &fds.blob, &fds.layer, &fds.skeleton, &fds.report };
 
@@ -58,10 +58,10 @@ static void run_child(struct unpack_fds fds, const uint8_t seed[16])
 	(void)close_range(3 + ARRAY_SIZE(list), ~0U, 0);
 	/* Its reader gone, a write shall fail, not kill. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	unpack_child(&fds, seed);
+	unpack_child(&fds, max_ratio, seed);
 }
 
-int unpack_start(int layer_fd, int skeleton_fd, struct unpack **ret, struct err *err)
+int unpack_start(const struct unpack_job *job, struct unpack **ret, struct err *err)
 {
 	struct unpack *u = calloc(1, sizeof(*u));
 	int blob[2], report[2];
@@ -86,7 +86,9 @@ int unpack_start(int layer_fd, int skeleton_fd, struct unpack **ret, struct err 
 	rand_bytes(seed, sizeof(seed));
 	u->pid = fork();
 	if (u->pid == 0)
-		run_child((struct unpack_fds){ blob[0], layer_fd, skeleton_fd, report[1] }, seed);
+		run_child(
+			(struct unpack_fds){ blob[0], job->layer_fd, job->skeleton_fd, report[1] },
+			job->max_ratio ? job->max_ratio : UNPACK_MAX_RATIO, seed);
 	fd_close(blob[0]);
 	fd_close(report[1]);
 	if (u->pid < 0) {
@@ -123,11 +125,6 @@ static int take_report(struct unpack *u, struct unpack_report *ret, struct err *
 	}
 
 	return 0;
-}
-
-int unpack_start_plain(int out_fd, struct unpack **ret, struct err *err)
-{
-	return unpack_start(out_fd, -1, ret, err);
 }
 
 int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err)

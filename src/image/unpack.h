@@ -43,9 +43,20 @@ void unpack_digest_text(const uint8_t sum[32], char ret[UNPACK_DIGEST_BYTES]);
 struct unpack;
 
 /**
- * unpack_start() - Start the child
+ * struct unpack_job - what the child is to do
  * @layer_fd:	empty file for the EROFS image, borrowed
- * @skeleton_fd: empty file for the skeleton, borrowed
+ * @skeleton_fd: empty file for the skeleton, borrowed. -1 for something that is no layer: it is
+ *		only decompressed to @layer_fd, from its current offset
+ * @max_ratio:	UNPACK_MAX_RATIO for this blob, or 0 for that
+ */
+struct unpack_job {
+	int layer_fd, skeleton_fd;
+	unsigned max_ratio;
+};
+
+/**
+ * unpack_start() - Start the child
+ * @job:	what it is to do
  * @ret:	handle, ended by unpack_finish() or unpack_abort()
  * @err:	filled in on failure, may be NULL
  *
@@ -53,17 +64,7 @@ struct unpack;
  *
  * Return: 0 or a negative errno.
  */
-int unpack_start(int layer_fd, int skeleton_fd, struct unpack **ret, struct err *err);
-
-/**
- * unpack_start_plain() - Start the child for something that is no layer: only decompress it
- * @out_fd:	receives what comes out, from its current offset; borrowed
- * @ret:	handle, as above; diff_id is the digest of what comes out
- * @err:	filled in on failure, may be NULL
- *
- * Return: 0 or a negative errno.
- */
-int unpack_start_plain(int out_fd, struct unpack **ret, struct err *err);
+int unpack_start(const struct unpack_job *job, struct unpack **ret, struct err *err);
 
 /**
  * unpack_feed() - The next bytes of the blob

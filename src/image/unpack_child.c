@@ -21,6 +21,7 @@
 
 struct child {
 	const struct unpack_fds *fds;
+	unsigned max_ratio;
 	struct planner *planner;
 	struct inflate *inflate;
 	struct ring ring;
@@ -76,13 +77,15 @@ static int check_size(const struct child *c, struct err *err)
 	if (out_bytes > UNPACK_MAX_TAR_BYTES)
 		return err_setk(err, ERR_USAGE, EFBIG, "layer unpacks to more than %llu GiB",
 				UNPACK_MAX_TAR_BYTES / GIB);
-	if (out_bytes > UNPACK_FREE_BYTES && out_bytes / UNPACK_MAX_RATIO > c->blob_bytes)
-		return err_setk(
-			err, ERR_USAGE, EFBIG,
-			"expansion ratio above %d (%llu MiB from %llu KiB): a decompression "
-			"bomb",
-			UNPACK_MAX_RATIO, (unsigned long long)(out_bytes / MIB),
-			(unsigned long long)(c->blob_bytes / KIB));
+	if (out_bytes > UNPACK_FREE_BYTES && out_bytes / c->max_ratio > c->blob_bytes) {
+		(void)err_setk(err, ERR_USAGE, EFBIG,
+			       "expansion ratio above %u (%llu MiB from %llu KiB): a decompression "
+			       "bomb",
+			       c->max_ratio, (unsigned long long)(out_bytes / MIB),
+			       (unsigned long long)(c->blob_bytes / KIB));
+		err_hint(err, "an image that you trust can be imported with a higher --max-ratio");
+		return -EFBIG;
+	}
 
 	return 0;
 }
@@ -157,9 +160,9 @@ static int unpack_all(struct child *c, struct err *err)
 	return c->planner ? planner_finish(c->planner, err) : 0;
 }
 
-void unpack_child(const struct unpack_fds *fds, const uint8_t seed[16])
+void unpack_child(const struct unpack_fds *fds, unsigned max_ratio, const uint8_t seed[16])
 {
-	struct child c = { .fds = fds };
+	struct child c = { .fds = fds, .max_ratio = max_ratio };
 	int r = prepare(&c, seed, &c.report.err);
 
 	if (r == 0)

@@ -25,6 +25,7 @@ struct unpack_fds {
 
 /* Jail oneself, unpack, report, exit. @seed comes from outside, where random bytes are to be had.
  */
-void unpack_child(const struct unpack_fds *fds, const uint8_t seed[16]) NORETURN;
+void unpack_child(const struct unpack_fds *fds, unsigned max_ratio,
+		  const uint8_t seed[16]) NORETURN;
 
 #endif

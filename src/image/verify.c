@@ -32,7 +32,7 @@ static int remake(int skeleton_fd, int layer_fd, int new_layer_fd, int new_skele
 
 	if (lseek(skeleton_fd, 0, SEEK_SET) < 0)
 		return err_sys(err, "read the skeleton");
-	r = unpack_start(new_layer_fd, new_skeleton_fd, &u, err);
+	r = unpack_start(&(struct unpack_job){ new_layer_fd, new_skeleton_fd, 0 }, &u, err);
 	if (r < 0)
 		return r;
 	r = skeleton_rebuild(skeleton_fd, layer_fd, feed, u, err);

@@ -48,6 +48,15 @@ refused() {
 }
 @test "3,000 levels" { refused levels levels-oci; }
 @test "a bomb of 256 MiB" { refused bomb; }
+@test "a bomb that its owner trusts" {
+	run hull image import --quiet "$store/evil/bomb.tar" --name zeroes
+	expect_part "hint: "
+	expect_part --max-ratio
+	expect_status 0 hull image import --quiet --max-ratio 2000 "$store/evil/bomb.tar" --name zeroes
+	expect_status 0 hull image rm zeroes
+	run hull image import --quiet --max-ratio x "$store/evil/bomb.tar" --name zeroes
+	[ "$status" != 0 ]
+}
 @test "duplicate keys" { refused duplicate-key-config duplicate-key-manifest duplicate-key-index; }
 @test "wrong digests" { refused wrong-layer-digest wrong-config-digest wrong-diff-id short-digest; }
 @test "archives that end early or lack a layer" { refused truncated truncated-gzip missing-layer; }

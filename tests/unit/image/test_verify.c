@@ -59,8 +59,11 @@ static void ingest(struct fixture *f, const char *diff_id, char ret_diff_id[UNPA
 		assert_ok(f, store_ingest_begin(f->store, diff_id, &in, &f->err));
 		assert_non_null(in);
 	}
-	assert_ok(f, unpack_start(in ? store_ingest_layer_fd(in) : layer_fd,
-				  in ? store_ingest_skeleton_fd(in) : skeleton_fd, &u, &f->err));
+	assert_ok(f, unpack_start(
+			     &(struct unpack_job){ in ? store_ingest_layer_fd(in) : layer_fd,
+						   in ? store_ingest_skeleton_fd(in) : skeleton_fd,
+						   0 },
+			     &u, &f->err));
 	assert_ok(f, unpack_feed(u, bytes, len, &f->err));
 	assert_ok(f, unpack_finish(u, &result, &f->err));
 	memcpy(ret_diff_id, result.diff_id, UNPACK_DIGEST_BYTES);
