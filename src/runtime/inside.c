@@ -18,7 +18,12 @@
 #include "runtime/sync.h"
 
 /* Namespaces that process 1 makes itself, while its maker is busy outside. */
-#define OWN_WORK (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define OWN_WORK (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS)
+/*
+ * Those that keep something of the process that makes them: the cgroup it is in is the root of
+ * what it sees, its id owns /dev/mqueue.
+ */
+#define OWN_LATE (CLONE_NEWCGROUP | CLONE_NEWIPC)
 
 static int loopback_up(struct err *err)
 {
@@ -49,13 +54,14 @@ static int enter_namespaces(const struct build *b, int sync_fd, struct err *err)
 	/* Still the host's root as the cgroup files see it. */
 	if (r == 0)
 		r = cgroup_join(&b->rt->cgroup, b->rt->cgroup_fd < 0 || msg.has, err);
+	if (r == 0 && b->setup->spec->uid_count)
+		r = ns_become_root(err);
 	if (r < 0)
 		return r;
-	/* Its root is where we are now. */
-	if (build_owns(b, CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
-		return err_sys(err, "make a cgroup namespace");
+	if (unshare((int)(b->own & OWN_LATE)) < 0)
+		return err_sys(err, "make cgroup and IPC namespaces");
 
-	return b->setup->spec->uid_count ? ns_become_root(err) : 0;
+	return 0;
 }
 
 /* The mounts come in the order of their slots. */

@@ -494,6 +494,15 @@ static void volume_takes_content(void **state)
 	assert_string_equal(box->output, "x\n");
 }
 
+/* What comes with the namespaces belongs to their root, although that is nobody on the host. */
+static void owners(void **state)
+{
+	struct box *box = *state;
+
+	expect_run(box, "stat -c '%u %g %a' / /dev /dev/null /dev/shm /dev/mqueue", 0);
+	assert_string_equal(box->output, "0 0 755\n0 0 755\n0 0 666\n0 0 1777\n0 0 1777\n");
+}
+
 static void tmpfs_and_files(void **state)
 {
 	struct box *box = *state;
@@ -771,6 +780,7 @@ int main(void)
 		CASE(bind_mounts),
 		CASE(bind_that_cannot_be_mapped),
 		CASE(volume_takes_content),
+		CASE(owners),
 		CASE(tmpfs_and_files),
 		CASE(readonly_root),
 		CASE(network_sysctls),
