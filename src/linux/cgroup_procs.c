@@ -43,8 +43,9 @@ int cgroup_populated(const struct cgroup *cg, bool *ret, struct err *err)
 
 int cgroup_kill(const struct cgroup *cg, struct err *err)
 {
-	auto_free pid_t *pids = NULL;
-	size_t len;
+	int64_t deadline_ns = clock_now_ns() + WAIT_NS;
+	size_t len = 0;
+	bool frozen;
 	int r;
 
 	if (cgroup_v2(cg) && feature_wanted(FEATURE_CGROUP_KILL)) {
@@ -53,10 +54,17 @@ int cgroup_kill(const struct cgroup *cg, struct err *err)
 			return r == -ENOENT ? 0 : r;
 	}
 	/* Frozen, so that none can fork while the others die; a fatal signal thaws v2 only. */
-	(void)cgroup_freeze(cg, true, NULL);
-	r = cgroup_pids(cg, &pids, &len, err);
-	for (size_t i = 0; r == 0 && i < len; i++)
-		(void)kill(pids[i], SIGKILL);
+	frozen = cgroup_freeze(cg, true, NULL) == 0;
+	do {
+		auto_free pid_t *pids = NULL;
+
+		r = cgroup_pids(cg, &pids, &len, err);
+		for (size_t i = 0; r == 0 && i < len; i++)
+			(void)kill(pids[i], SIGKILL);
+		/* Without a freezer some may have forked before they died. */
+		if (!frozen)
+			(void)poll(NULL, 0, WAIT_STEP_MS);
+	} while (r == 0 && !frozen && len > 0 && clock_now_ns() < deadline_ns);
 	(void)cgroup_freeze(cg, false, NULL);
 
 	return r == -ENOENT ? 0 : r;
