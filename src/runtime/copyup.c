@@ -17,7 +17,8 @@
 #include "base/fd.h"
 #include "runtime/build.h"
 
-#define DEPTH_MAX 512
+/* Each level holds three descriptors; 1024 are what a process usually may have. */
+#define DEPTH_MAX 256
 #define SEND_MAX_BYTES (64 * MIB)
 #define XATTR_MAX_BYTES (64 * KIB)
 
@@ -64,7 +65,7 @@ static int copy_metadata(int from_fd, int to_fd, const struct stat *st, struct e
 static int copy_file(int from_dir, int to_dir, const char *name, struct err *err)
 {
 	auto_close int from_fd =
-		openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	auto_close int to_fd = -1;
 	struct stat st;
 	int r;
