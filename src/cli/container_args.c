@@ -297,7 +297,7 @@ static void fill_config(const struct container_args *args, struct engine_config 
 		},
 		.resources = limit_resources(&args->limits),
 		.oom_score_adj = args->oom_score_adj,
-		.shm_bytes = (uint64_t)MAX(args->shm_bytes, (int64_t)0),
+		.shm_bytes = (uint64_t)args->shm_bytes,
 		.kernel = mem_strdup(args->kernel),
 	};
 	(void)strv_add_all(&config->cap_add, &args->cap_add);
@@ -334,6 +334,8 @@ int container_request(const struct container_args *args, char **words, int words
 		r = container_env(&args->env, &args->env_file, &ret->config.env, err);
 	if (r >= 0)
 		r = add_labels(args, &ret->config.labels, err);
+	if (r >= 0 && args->shm_bytes < 0)
+		r = err_setk(err, ERR_USAGE, EINVAL, "--shm-size must not be negative");
 	if (r >= 0 && args->cidfile && access(args->cidfile, F_OK) == 0) {
 		r = err_setk(err, ERR_USAGE, EEXIST, "container ID file found: '%s'",
 			     args->cidfile);

@@ -2,6 +2,7 @@
  *
  * build.c - from a container's document to the sandbox that it describes
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -253,6 +254,13 @@ static int build_hostname(const struct engine_container *c, char **ret, struct e
 			return err_setk(err, ERR_USAGE, EINVAL,
 					"--hostname is longer than %d characters",
 					HOSTNAME_MAX_CHARS);
+		/* It becomes a word of a line of /etc/hosts. */
+		for (const char *at = c->config.hostname; *at; at++)
+			if (!isalnum((unsigned char)*at) && !strchr("-._", *at))
+				return err_setk(err, ERR_USAGE, EINVAL,
+						"invalid --hostname '%s': only letters, digits, "
+						"'-', '.' and '_' are allowed",
+						c->config.hostname);
 		*ret = mem_strdup(c->config.hostname);
 		return 0;
 	}

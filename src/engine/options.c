@@ -18,6 +18,8 @@
 
 #define STOP_TIMEOUT_MAX_S 2147483647
 
+#define SECURITY_OPTS "no-new-privileges[=BOOL], seccomp=FILE|unconfined or systempaths=unconfined"
+
 /* Split "key=value" or "key:value"; @value.at is NULL without one. */
 static struct slice split_key(const char *text, struct slice *ret_value)
 {
@@ -28,9 +30,10 @@ static struct slice split_key(const char *text, struct slice *ret_value)
 	return (struct slice){ .at = text, .len = len };
 }
 
-static int bad_option(const char *option, const char *text, struct err *err)
+static int bad_option(const char *option, const char *text, const char *expected, struct err *err)
 {
-	return err_setk(err, ERR_USAGE, EINVAL, "invalid --%s '%s'", option, text);
+	return err_setk(err, ERR_USAGE, EINVAL, "invalid --%s '%s': expected %s", option, text,
+			expected);
 }
 
 static int read_seccomp(struct slice value, struct engine_config *config, struct err *err)
@@ -64,7 +67,7 @@ static int security_option(const char *text, struct engine_config *config, struc
 
 	if (slice_eq(key, "no-new-privileges")) {
 		if (value.at && parse_bool(value.at, &on) < 0)
-			return bad_option("security-opt", text, err);
+			return bad_option("security-opt", text, SECURITY_OPTS, err);
 		config->new_privileges = !on;
 		return 0;
 	}
@@ -82,7 +85,7 @@ static int security_option(const char *text, struct engine_config *config, struc
 		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
 				"--security-opt %s: security module labels are not set yet", text);
 
-	return bad_option("security-opt", text, err);
+	return bad_option("security-opt", text, SECURITY_OPTS, err);
 }
 
 int options_security(const struct strv *texts, struct engine_config *config, struct err *err)
@@ -102,7 +105,7 @@ int options_storage(const struct strv *texts, struct engine_config *config, stru
 
 		if (!slice_eq(key, "size") || !value.at ||
 		    parse_size(value.at, &config->disk_bytes) < 0)
-			return bad_option("storage-opt", texts->items[i], err);
+			return bad_option("storage-opt", texts->items[i], "size=BYTES", err);
 	}
 
 	return 0;
@@ -123,7 +126,8 @@ int options_log(const struct strv *texts, struct engine_config *config, struct e
 		else if (slice_eq(key, "max-file") && value.at)
 			r = parse_u64(value.at, 1, 1000, &config->log_max_files);
 		if (r < 0)
-			return bad_option("log-opt", texts->items[i], err);
+			return bad_option("log-opt", texts->items[i],
+					  "max-size=BYTES or max-file=NUMBER", err);
 	}
 
 	return 0;
@@ -215,6 +219,34 @@ static int check_userns(struct engine_config *config, struct err *err)
 			modes->userns);
 }
 
+/* What only some levels take is refused by the others, never ignored. */
+static int check_level(const struct engine_config *config, const struct monitor_level *level,
+		       struct err *err)
+{
+	const char *option = NULL, *why = NULL;
+
+	if (config->kernel && !level->machine) {
+		option = "--kernel";
+		why = "it runs on the host's kernel";
+	}
+	if (config->disk_bytes && !level->machine) {
+		option = "--storage-opt size";
+		why = "its writable layer is a directory, not a disk";
+	}
+	if (config->devices.len > 0 && !level->devices) {
+		option = "--device";
+		why = "it has no access to the host's devices";
+	}
+	if (!option)
+		return 0;
+	err_setk(err, ERR_UNSUPPORTED, ENOTSUP, "%s at --isolation %s: %s", option, level->name,
+		 why);
+	err_hint(err, "leave %s out, or use --isolation %s", option,
+		 level->machine ? "container" : "vm");
+
+	return -ENOTSUP;
+}
+
 int options_modes(struct engine_config *config, const struct monitor_level *level, struct err *err)
 {
 	struct engine_modes *modes = &config->modes;
@@ -232,13 +264,8 @@ int options_modes(struct engine_config *config, const struct monitor_level *leve
 		r = check_shared(modes, level, err);
 	if (r == 0)
 		r = check_userns(config, err);
-	if (r < 0 || config->devices.len == 0 || level->devices)
-		return r;
-	err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
-		 "--device at --isolation %s: it has no access to the host's devices", level->name);
-	err_hint(err, "leave --device out, or use --isolation container");
 
-	return -ENOTSUP;
+	return r < 0 ? r : check_level(config, level, err);
 }
 
 static int check_memory(const struct engine_config *config, const struct monitor_level *level,

@@ -38,6 +38,7 @@ enum monitor_layers {
  * @host_net:	can share the host's network; else @host_net_why says why not
  * @host_namespaces: can share the host's pid, ipc, uts namespaces
  * @devices:	takes --device
+ * @machine:	has a kernel and a disk of its own, takes --kernel and --storage-opt size
  * @default_memory_bytes: memory when the user names none, 0: not limited
  * @min_memory_bytes: with less nothing starts
  * @max_cpus:	processors it can have, 0: the host's
@@ -49,7 +50,7 @@ struct monitor_level {
 	bool host_net;
 	const char *host_net_why;
 	bool host_namespaces;
-	bool devices;
+	bool devices, machine;
 	uint64_t default_memory_bytes, min_memory_bytes;
 	uint32_t max_cpus;
 };

@@ -23,6 +23,7 @@ static const struct monitor_level levels[] = {
 		.name = "vm",
 		.layers = MONITOR_LAYER_FILES,
 		.host_net_why = "a virtual machine has a network stack of its own",
+		.machine = true,
 		.default_memory_bytes = 512 * MIB,
 		.min_memory_bytes = 96 * MIB,
 		.max_cpus = 128,

@@ -49,6 +49,26 @@ teardown() { remove_containers; }
 	expect_part "network"
 }
 
+@test "what a level cannot do is refused with the reason and the way out" {
+	while read -r level flag value; do
+		expect_status 125 hull create --isolation "$level" "$flag" "$value" busybox true
+		expect_part "$flag"
+		expect_part "at --isolation $level: "
+		expect_part "hint: "
+	done <<-LIST
+		container --kernel /boot/vmlinuz
+		container --storage-opt size=4g
+		vm --device /dev/null
+		vm --network host
+		vm --pid host
+		vm --ipc host
+		vm --uts host
+		vm --cgroupns host
+	LIST
+	run hull ps -aq
+	expect ""
+}
+
 @test "malformed values are named" {
 	while read -r flag value; do
 		expect_status 125 hull run --rm "$flag" "$value" busybox true
@@ -64,6 +84,31 @@ teardown() { remove_containers; }
 		--network no-such-network
 		--stop-signal SIGNOTHING
 		--shm-size -5
+		--hostname two/words
+		--cpuset-cpus some
+		--security-opt frobnicate
+		--storage-opt colour=red
+		--log-opt max-size=big
+		--add-host nobody
+		--stop-timeout soon
+		--sysctl no-value
+		--tmpfs relative
+		--device relative
+		--env-file /no/such/file
+		--label-file /no/such/file
+		--env =x
+		--label =x
+		--cap-drop NO_SUCH_CAP
+		--pid nobody
+		--ipc nobody
+		--uts nobody
+		--userns nobody
+		--cgroupns nobody
+		--pull often
+		--detach-keys ctrl
+		--memory-swap all
+		--cpu-shares few
+		--workdir relative
 		--user a:b:c
 	LIST
 	run hull ps -aq
