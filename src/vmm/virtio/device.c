@@ -45,7 +45,7 @@ static void needs_reset(struct virtio_device *dev, const char *why)
 		return;
 	/* Once: how often it does so is up to the guest, how long the log is, is not. */
 	if (dev->faults++ == 0)
-		log_warn("device=%s guest breaks the rules of virtio: %s", dev->spec.name, why);
+		log_warn("device=%s needs a reset: %s", dev->spec.name, why);
 	dev->state.status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	/* The specification asks for the interrupt only once the driver is ready for it. */
 	if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK))

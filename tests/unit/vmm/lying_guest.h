@@ -51,6 +51,7 @@ struct lying_guest {
 	struct guest_queue queues[LYING_GUEST_QUEUES];
 	uint64_t next_gpa;
 	uint64_t eager; /* see struct victim */
+	bool elsewhere;
 	uint32_t common, isr, config, notify, notify_multiplier, pci_cfg_cap;
 };
 

@@ -15,9 +15,11 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "vmm/back_end.h"
 #include "vmm/virtio/balloon.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
+#include "vmm/virtio/fs.h"
 #include "vmm/virtio/rng.h"
 
 #define QUEUE_FEATURES \
@@ -231,8 +233,52 @@ static void balloon_works(struct lying_guest *g, void *thing UNUSED)
 	assert_int_equal(*(unsigned char *)guest_at(g, page), 0);
 }
 
+/* File system: a daemon has the queues, and it is lied to as well. */
+
+struct fs_victim {
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+};
+
+static void *fs_make(struct lying_guest *g)
+{
+	struct fs_victim *v = calloc(1, sizeof(*v));
+	int fd;
+
+	assert_non_null(v);
+	v->daemon = back_end_start(&fd);
+	assert_int_equal(virtio_fs_new(&g->env, "share", fd, &v->fs, NULL), 0);
+
+	return v;
+}
+
+static void fs_free(void *thing)
+{
+	struct fs_victim *v = thing;
+
+	virtio_fs_free(v->fs);
+	back_end_join(v->daemon);
+	free(v);
+}
+
+static void fs_works(struct lying_guest *g, void *thing UNUSED)
+{
+	guest_start(g, QUEUE_FEATURES);
+	for (unsigned queue = 0; queue < 2; queue++) {
+		struct guest_buf bufs[] = {
+			{ .gpa = guest_alloc(g, 8), .bytes = 8 },
+			{ .gpa = guest_alloc(g, 16), .bytes = 16, .writable = true },
+		};
+
+		memcpy(guest_at(g, bufs[0].gpa), "question", 8);
+		assert_int_equal(guest_request(g, queue, bufs, ARRAY_SIZE(bufs)), 8);
+		assert_memory_equal(guest_at(g, bufs[1].gpa), "question", 8);
+	}
+}
+
 const struct victim victims[] = {
 	{ .name = "rng", .eager = 1, .make = rng_make, .free = rng_free, .works = rng_works },
+	{ .name = "fs", .elsewhere = true, .make = fs_make, .free = fs_free, .works = fs_works },
 	{ .name = "balloon",
 	  .eager = 0xf,
 	  .make = balloon_make,

@@ -11,6 +11,7 @@
  * struct victim - a kind of device
  * @name:	for the names of tests
  * @eager:	bit N: a chain in queue N is looked at once it is notified, whatever else is not
+ * @elsewhere:	its queues are served by another process
  * @make:	make one in g->env, with whatever it is connected to
  * @free:	the reverse
  * @works:	drive it as an honest driver does, from a reset on; fails the test if anything is
@@ -19,6 +20,7 @@
 struct victim {
 	const char *name;
 	uint64_t eager;
+	bool elsewhere;
 	void *(*make)(struct lying_guest *g);
 	void (*free)(void *thing);
 	void (*works)(struct lying_guest *g, void *thing);
