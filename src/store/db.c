@@ -46,7 +46,7 @@ static const char schema[] =
 	" uid_base INTEGER NOT NULL, uid_count INTEGER NOT NULL,"
 	" started INTEGER NOT NULL, ended INTEGER NOT NULL, exit_status INTEGER NOT NULL,"
 	" oom INTEGER NOT NULL, started_wall_ns INTEGER NOT NULL,"
-	" finished_wall_ns INTEGER NOT NULL, error TEXT, restarts INTEGER NOT NULL);"
+	" finished_wall_ns INTEGER NOT NULL, error TEXT, restarts INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE UNIQUE INDEX containers_uid ON containers(uid_base, uid_count)"
 	" WHERE uid_count > 0;"
 	"CREATE TABLE volumes("
