@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -81,7 +82,26 @@ static void print_lost(void *ctx, uint64_t lost_bytes)
 		(unsigned long long)lost_bytes);
 }
 
-/* RFC 3339, seconds since 1970, or how long ago. */
+/* A date, or date and time, of the local time zone. */
+static bool read_local_time(const char *text, int64_t *ret_wall_ns)
+{
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct tm tm = { .tm_isdst = -1 };
+		const char *end = strptime(text, forms[i], &tm);
+		time_t seconds = end && !*end ? mktime(&tm) : -1;
+
+		if (seconds < 0)
+			continue;
+		*ret_wall_ns = (int64_t)seconds * NS_PER_SEC;
+		return true;
+	}
+
+	return false;
+}
+
+/* RFC 3339, a local time, seconds since 1970, or how long ago. */
 static int read_time(const char *option, const char *text, int64_t *ret_wall_ns, struct err *err)
 {
 	struct slice rest = slice_of(text), seconds;
@@ -90,7 +110,7 @@ static int read_time(const char *option, const char *text, int64_t *ret_wall_ns,
 
 	if (!text)
 		return 0;
-	if (clock_parse_rfc3339(text, ret_wall_ns) == 0)
+	if (clock_parse_rfc3339(text, ret_wall_ns) == 0 || read_local_time(text, ret_wall_ns))
 		return 0;
 	(void)slice_next(&rest, '.', &seconds);
 	if (seconds.len > 8 && parse_slice_u64(seconds, 1, INT64_MAX / NS_PER_SEC, &value) == 0) {

@@ -33,7 +33,8 @@ struct ps_args {
 static const struct opt ps_opts[] = {
 	{ 'a', "all", OPT_BOOL, AT(all), NULL, NULL, "Also those that do not run" },
 	{ 'f', "filter", OPT_LIST, AT(filters), NULL, NULL,
-	  "name=, id=, label=, status=, exited=, ancestor=, volume=, isolation=" },
+	  "name=, id=, label=, status=, exited=, ancestor=, volume=, network=, before=, since=, "
+	  "isolation=" },
 	{ 0, "format", OPT_TEXT, AT(format), NULL, NULL, "table, json, or a template" },
 	{ 'n', "last", OPT_INT, AT(last), NULL, "-1", "The last N created, whatever they do" },
 	{ 'l', "latest", OPT_BOOL, AT(latest), NULL, NULL, "The last one created" },
@@ -44,19 +45,25 @@ static const struct opt ps_opts[] = {
 };
 
 static const struct format_column columns[] = {
-	{ "CONTAINER ID", "ID", false }, { "IMAGE", "Image", false },
-	{ "COMMAND", "Command", false }, { "CREATED", "RunningFor", false },
-	{ "STATUS", "Status", false },	 { "ISOLATION", "Isolation", false },
-	{ "NAMES", "Names", false },	 { "CREATED AT", "CreatedAt", true },
-	{ NULL, NULL, false },
+	{ "CONTAINER ID", "ID", false },     { "IMAGE", "Image", false },
+	{ "COMMAND", "Command", false },     { "CREATED", "RunningFor", false },
+	{ "STATUS", "Status", false },	     { "PORTS", "Ports", false },
+	{ "ISOLATION", "Isolation", false }, { "NAMES", "Names", false },
+	{ "CREATED AT", "CreatedAt", true }, { NULL, NULL, false },
 };
 
 static const struct format_column columns_with_size[] = {
-	{ "CONTAINER ID", "ID", false },     { "IMAGE", "Image", false },
-	{ "COMMAND", "Command", false },     { "CREATED", "RunningFor", false },
-	{ "STATUS", "Status", false },	     { "ISOLATION", "Isolation", false },
-	{ "NAMES", "Names", false },	     { "SIZE", "Size", false },
-	{ "CREATED AT", "CreatedAt", true }, { NULL, NULL, false },
+	{ "CONTAINER ID", "ID", false },
+	{ "IMAGE", "Image", false },
+	{ "COMMAND", "Command", false },
+	{ "CREATED", "RunningFor", false },
+	{ "STATUS", "Status", false },
+	{ "PORTS", "Ports", false },
+	{ "ISOLATION", "Isolation", false },
+	{ "NAMES", "Names", false },
+	{ "SIZE", "Size", false },
+	{ "CREATED AT", "CreatedAt", true },
+	{ NULL, NULL, false },
 };
 
 /* "\"sh -c echo\"", cut to COMMAND_CHARS bytes of what is inside. */
@@ -151,6 +158,12 @@ static int set_size(struct engine *e, json_t *row, const char *id, struct err *e
 	return r;
 }
 
+/* As in Docker, also when only the template asks for it: it takes a walk of the layer. */
+static bool wants_size(const struct ps_args *args)
+{
+	return args->size || (args->format && strstr(args->format, ".Size"));
+}
+
 static int add_row(struct engine *e, const struct ps_args *args, const struct engine_container *c,
 		   json_t *rows, struct err *err)
 {
@@ -170,7 +183,7 @@ static int add_row(struct engine *e, const struct ps_args *args, const struct en
 	set_mounts(row, &c->config);
 	json_set_text(row, "Networks", c->config.modes.network);
 
-	return args->size ? set_size(e, row, c->row.id, err) : 0;
+	return wants_size(args) ? set_size(e, row, c->row.id, err) : 0;
 }
 
 static bool is_shown(const struct ps_args *args, const struct ps_filter *filter,
@@ -198,6 +211,8 @@ static int run_ps(struct cli *cli, const void *args, char **words, int words_len
 		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
 	if (r == 0)
 		r = engine_list(e, &list, err);
+	if (r == 0)
+		r = ps_filter_resolve(&filter, &list, err);
 	for (size_t i = 0; i < list.len && r == 0 && left > 0; i++) {
 		if (!is_shown(a, &filter, &list.items[i]))
 			continue;

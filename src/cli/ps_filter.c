@@ -21,20 +21,26 @@ enum ps_key {
 	PS_ANCESTOR,
 	PS_VOLUME,
 	PS_ISOLATION,
+	PS_NETWORK,
+	PS_BEFORE,
+	PS_SINCE,
 	PS_KEYS,
 };
 
 static const char *const key_names[] = {
-	[PS_NAME] = "name",	[PS_ID] = "id",
-	[PS_LABEL] = "label",	[PS_STATUS] = "status",
-	[PS_EXITED] = "exited", [PS_ANCESTOR] = "ancestor",
-	[PS_VOLUME] = "volume", [PS_ISOLATION] = "isolation",
+	[PS_NAME] = "name",	  [PS_ID] = "id",
+	[PS_LABEL] = "label",	  [PS_STATUS] = "status",
+	[PS_EXITED] = "exited",	  [PS_ANCESTOR] = "ancestor",
+	[PS_VOLUME] = "volume",	  [PS_ISOLATION] = "isolation",
+	[PS_NETWORK] = "network", [PS_BEFORE] = "before",
+	[PS_SINCE] = "since",
 };
 
 struct ps_term {
 	enum ps_key key;
 	const char *value;
-	uint64_t number;
+	uint64_t number;	 /* of PS_EXITED */
+	int64_t created_wall_ns; /* of the container that PS_BEFORE or PS_SINCE names */
 };
 
 void ps_filter_done(struct ps_filter *filter)
@@ -72,8 +78,8 @@ static int parse_term(const char *text, struct ps_term *ret, struct err *err)
 		return i == PS_STATUS ? check_status(value.at, err) : 0;
 	}
 	err_setk(err, ERR_USAGE, EINVAL, "invalid filter '%s'", text);
-	err_hint(err, "filters are name=, id=, label=, status=, exited=, ancestor=, volume= and "
-		      "isolation=");
+	err_hint(err, "filters are name=, id=, label=, status=, exited=, ancestor=, volume=, "
+		      "network=, before=, since= and isolation=");
 
 	return -EINVAL;
 }
@@ -96,6 +102,36 @@ int ps_filter_parse(const struct strv *texts, struct ps_filter *ret, struct err 
 	filter = (struct ps_filter){ 0 };
 
 	return 0;
+}
+
+static int resolve(struct ps_term *term, const struct engine_containers *list, struct err *err)
+{
+	size_t len = strlen(term->value);
+
+	for (size_t i = 0; i < list->len; i++) {
+		const struct store_container *row = &list->items[i].row;
+
+		if (strcmp(row->name, term->value) != 0 &&
+		    (len == 0 || strncmp(row->id, term->value, len) != 0))
+			continue;
+		term->created_wall_ns = row->created_wall_ns;
+		return 0;
+	}
+
+	return err_setk(err, ERR_NOT_FOUND, ENOENT, "filter '%s=%s': no such container",
+			key_names[term->key], term->value);
+}
+
+int ps_filter_resolve(struct ps_filter *filter, const struct engine_containers *list,
+		      struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < filter->terms_len && r == 0; i++)
+		if (filter->terms[i].key == PS_BEFORE || filter->terms[i].key == PS_SINCE)
+			r = resolve(&filter->terms[i], list, err);
+
+	return r;
 }
 
 static bool has_label(const struct strv *labels, const char *wanted)
@@ -156,6 +192,12 @@ static bool term_matches(const struct ps_term *term, const struct engine_contain
 		return has_mount(&c->config, term->value);
 	case PS_ISOLATION:
 		return strcmp(c->row.level, term->value) == 0;
+	case PS_NETWORK:
+		return strcmp(c->config.modes.network, term->value) == 0;
+	case PS_BEFORE:
+		return c->row.created_wall_ns < term->created_wall_ns;
+	case PS_SINCE:
+		return c->row.created_wall_ns > term->created_wall_ns;
 	case PS_KEYS:
 		break;
 	}

@@ -12,6 +12,7 @@
 #include "base/strv.h"
 
 struct engine_container;
+struct engine_containers;
 struct ps_term;
 
 /**
@@ -30,6 +31,10 @@ struct ps_filter {
 int ps_filter_parse(const struct strv *texts, struct ps_filter *ret, struct err *err);
 void ps_filter_done(struct ps_filter *filter);
 DEFINE_AUTO_DONE(ps_filter)
+
+/* Find the containers that before= and since= name. 0, or -ENOENT with kind NOT_FOUND. */
+int ps_filter_resolve(struct ps_filter *filter, const struct engine_containers *list,
+		      struct err *err);
 
 /* Is it to be shown? */
 bool ps_filter_matches(const struct ps_filter *filter, const struct engine_container *c);

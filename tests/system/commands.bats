@@ -68,7 +68,50 @@ teardown() { remove_containers; }
 	run bash -c 'hull ps -a --format json | jq -r .Names | sort | xargs'
 	expect "ended runs"
 	run hull ps
-	[[ ${lines[0]} == CONTAINER\ ID*IMAGE*COMMAND*STATUS*NAMES ]]
+	[ "$(echo "${lines[0]}" | tr -s ' ')" = \
+		"CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS ISOLATION NAMES" ]
+	run hull ps -a --format '{{.Names}} {{.Size}}'
+	[[ $output =~ runs\ [0-9.]+[kM]?B ]]
+}
+
+@test "ps: each filter shows some and hides others" {
+	hull create --name first -l kind=a --volume kept:/x busybox true
+	hull create --name second -l kind=b --network host busybox sh -c 'exit 3'
+	hull run -d --name third --isolation container busybox sleep 1000000
+	hull start -a second || true
+	while read -r filter names; do
+		expect_status 0 bash -c "hull ps -a --filter '$filter' --format '{{.Names}}' | xargs"
+		expect "$names"
+	done <<-LIST
+		name=econ second
+		id=$(hull inspect --format '{{.Id}}' first) first
+		label=kind second first
+		label=kind=b second
+		status=created first
+		status=running third
+		exited=3 second
+		ancestor=busybox third second first
+		volume=kept first
+		network=host second
+		before=second first
+		since=second third
+		isolation=container third second first
+		isolation=vm
+	LIST
+	expect_status 1 hull ps --filter before=nobody
+	expect_part "no such container"
+	expect_status 1 hull ps --filter colour=red
+	expect_part "hint: filters are "
+}
+
+@test "stats: the columns and what is measured" {
+	hull run -d --name works -m 64m busybox sh -c 'while :; do :; done'
+	run hull stats --no-stream
+	[ "$(echo "${lines[0]}" | tr -s ' ')" = \
+		"CONTAINER ID NAME CPU % MEM USAGE / LIMIT MEM % NET I/O BLOCK I/O PIDS ISOLATION" ]
+	run hull stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.PIDs}}' works
+	[[ $output =~ ^works\ [0-9]+\.[0-9]+%\ [0-9.]+[KM]iB\ /\ 64MiB\ 1$ ]]
+	[[ ! $output =~ \ 0.00% ]]
 }
 
 @test "a container goes by name, id and a unique prefix of it" {
@@ -118,8 +161,14 @@ teardown() { remove_containers; }
 	[[ $output =~ ^20[0-9-]+T[0-9:.]+Z\ line5$ ]]
 	run hull logs --since 1h talks
 	[ "${#lines[@]}" = 5 ]
-	run hull logs --since 2099-01-01T00:00:00Z talks
-	expect ""
+	for later in 2099-01-01T00:00:00Z 2099-01-01T00:00 2099-01-01 4070908800; do
+		expect_status 0 hull logs --since $later talks
+		expect ""
+		run hull logs --until $later talks
+		[ "${#lines[@]}" = 5 ]
+	done
+	expect_status 1 hull logs --since yesterday talks
+	expect_part "invalid --since 'yesterday'"
 }
 
 @test "a long log is rotated and keeps its end" {
