@@ -14,6 +14,7 @@
  * @elsewhere:	its queues are served by another process
  * @make:	make one in g->env, with whatever it is connected to
  * @free:	the reverse
+ * @poke:	have the host's side do something that @bytes stand for; NULL: it has none
  * @works:	drive it as an honest driver does, from a reset on; fails the test if anything is
  *		not as it should be
  */
@@ -23,6 +24,7 @@ struct victim {
 	bool elsewhere;
 	void *(*make)(struct lying_guest *g);
 	void (*free)(void *thing);
+	void (*poke)(void *thing, const uint8_t *bytes, size_t len);
 	void (*works)(struct lying_guest *g, void *thing);
 };
 

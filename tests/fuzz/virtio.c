@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio.c - a stream of operations of a driver and of the host's side
+ *
+ * An operation is a byte that says which, followed by its arguments. Most of them are half honest:
+ * a driver that is wrong in all it does gets no further than the first check. At the end the
+ * device is reset, and must work.
+ */
+#include "check.h"
+#include "virtio.h"
+
+#include <endian.h>
+#include <linux/virtio_pci.h>
+
+#include "base/macro.h"
+#include "fuzz.h"
+#include "vmm/victims.h"
+
+#define OPERATIONS_MAX 400
+#define BUFS_MAX 6
+#define SCRATCH_GPA (4 * MIB) /* where most buffers are */
+
+struct input {
+	const uint8_t *at;
+	size_t left;
+};
+
+static uint8_t byte(struct input *in)
+{
+	if (in->left == 0)
+		return 0;
+	in->left--;
+
+	return *in->at++;
+}
+
+static uint32_t number(struct input *in, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (uint32_t)byte(in) << 8 * i;
+
+	return value;
+}
+
+/* An address: mostly one of the scratch area, else one at an edge. */
+static uint64_t address(struct input *in)
+{
+	static const uint64_t edges[] = { 0, LYING_GUEST_BYTES - 16, LYING_GUEST_BYTES,
+					  UINT64_MAX - 15, MIB };
+	uint8_t how = byte(in);
+
+	if (how >= 0xf0)
+		return edges[how % ARRAY_SIZE(edges)] + byte(in);
+
+	return SCRATCH_GPA + how * 4096ULL;
+}
+
+static uint32_t length(struct input *in)
+{
+	static const uint32_t edges[] = { 0, 1, 512, 4096, 64 * KIB, UINT32_MAX };
+	uint8_t how = byte(in);
+
+	return how >= 0xf0 ? edges[how % ARRAY_SIZE(edges)] : how;
+}
+
+static unsigned queue_of(const struct lying_guest *g, struct input *in)
+{
+	return byte(in) % g->queues_len;
+}
+
+/* The registers of the transport, where things are, with a few that are not. */
+static void access_register(struct lying_guest *g, struct input *in)
+{
+	static const uint8_t widths[] = { 1, 2, 4, 8 };
+	const uint32_t parts[] = { g->common, g->isr, g->config, g->notify };
+	uint8_t how = byte(in);
+	uint32_t at = parts[how % 4] + byte(in) % 0x60;
+	unsigned bytes = widths[how / 4 % 4];
+
+	if (how & 0x80)
+		(void)guest_read(g, at, bytes);
+	else
+		guest_write(g, at, bytes, number(in, bytes < 4 ? bytes : 4));
+}
+
+static void access_configuration(struct lying_guest *g, struct input *in)
+{
+	/* Only the window: BARs that move would only make the driver blind. */
+	uint32_t at = g->pci_cfg_cap + VIRTIO_PCI_CAP_BAR + byte(in) % 16;
+
+	if (at % 2)
+		guest_pci_write(g, at, 1, byte(in));
+	else
+		(void)guest_pci_read(g, at, 2);
+}
+
+static bool is_set_up(const struct lying_guest *g, unsigned queue)
+{
+	return g->queues[queue].desc;
+}
+
+/* A whole chain, with bytes in its first buffer. */
+static void request(struct lying_guest *g, struct input *in)
+{
+	unsigned queue = queue_of(g, in);
+	struct guest_buf bufs[BUFS_MAX];
+	uint8_t shape = byte(in);
+	size_t len = 1 + shape % BUFS_MAX, head_len = shape / 8;
+	uint8_t *head = guest_at(g, SCRATCH_GPA);
+
+	if (!is_set_up(g, queue))
+		return;
+	for (size_t i = 0; i < head_len; i++)
+		head[i] = byte(in);
+	for (size_t i = 0; i < len; i++)
+		bufs[i] = (struct guest_buf){ .gpa = i ? address(in) : SCRATCH_GPA,
+					      .bytes = i ? length(in) : (uint32_t)head_len,
+					      .writable = i && byte(in) % 2 };
+	if (len > g->queues[queue].size)
+		return;
+	(void)guest_add(g, queue, bufs, len);
+	guest_notify(g, queue);
+}
+
+static void raw_descriptor(struct lying_guest *g, struct input *in)
+{
+	unsigned queue = queue_of(g, in);
+	struct vring_desc desc;
+
+	if (!is_set_up(g, queue))
+		return;
+	desc.addr = address(in);
+	desc.len = length(in);
+	desc.flags = byte(in) % 16;
+	desc.next = byte(in) % 16;
+	guest_desc(g, queue, byte(in) % 8, desc);
+	guest_offer(g, queue, byte(in) % 16);
+	guest_notify(g, queue);
+}
+
+static void write_memory(struct lying_guest *g, struct input *in)
+{
+	uint8_t *at = guest_at(g, MIB + number(in, 2) % (48 * KIB));
+	size_t len = byte(in) % 32;
+
+	for (size_t i = 0; i < len; i++)
+		at[i] = byte(in);
+}
+
+/* What the host's side does takes the next bytes. */
+static void poke(const struct victim *victim, void *thing, struct input *in)
+{
+	size_t len = byte(in);
+
+	len = MIN(len, in->left);
+	if (victim->poke)
+		victim->poke(thing, in->at, len);
+	in->at += len;
+	in->left -= len;
+}
+
+static void step(struct lying_guest *g, const struct victim *victim, void *thing, struct input *in)
+{
+	switch (byte(in) % 10) {
+	case 0:
+		access_register(g, in);
+		break;
+	case 1:
+		access_configuration(g, in);
+		break;
+	case 2:
+	case 3:
+		request(g, in);
+		break;
+	case 4:
+		raw_descriptor(g, in);
+		break;
+	case 5:
+		write_memory(g, in);
+		break;
+	case 6:
+		lying_guest_run(g);
+		break;
+	case 7: /* one turn: requests may stay in flight */
+		(void)loop_once(&g->loop, 0, NULL);
+		break;
+	case 8:
+		guest_start(g, number(in, 4) | (uint64_t)byte(in) << 32);
+		break;
+	default:
+		poke(victim, thing, in);
+		break;
+	}
+}
+
+int virtio_fuzz(const char *device, const uint8_t *data, size_t len)
+{
+	struct input in = { data, len };
+	const struct victim *victim = NULL;
+	struct lying_guest g;
+	void *thing;
+
+	for (size_t i = 0; i < victims_len; i++)
+		if (strcmp(victims[i].name, device) == 0)
+			victim = &victims[i];
+	fuzz_assert(victim);
+	lying_guest_init(&g);
+	thing = victim->make(&g);
+	lying_guest_find(&g);
+	guest_start(&g, ~0ULL);
+	for (unsigned i = 0; in.left > 0 && i < OPERATIONS_MAX; i++)
+		step(&g, victim, thing, &in);
+	victim->works(&g, thing);
+	victim->free(thing);
+	lying_guest_done(&g);
+
+	return 0;
+}
