@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_chipset.c - the serial port, sleep and reset registers, and ports where nothing is
+ */
+#include "vmm/chipset.h"
+
+#include <linux/serial_reg.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "check.h"
+#include "vmm/layout.h"
+
+struct fixture {
+	struct irq_router router;
+	struct chipset chipset;
+	int pipe_fds[2];
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){ 0 };
+	*state = &f;
+	if (pipe(f.pipe_fds) < 0 || fd_set_nonblock(f.pipe_fds[0], 1) < 0 ||
+	    irq_router_init(&f.router, -1, NULL) < 0)
+		return -1;
+
+	return chipset_init(&f.chipset, &f.router, f.pipe_fds[1], NULL);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	chipset_done(&f->chipset);
+	irq_router_done(&f->router);
+	fd_close(f->pipe_fds[0]);
+	fd_close(f->pipe_fds[1]);
+
+	return 0;
+}
+
+static void out(struct fixture *f, unsigned port, uint8_t value)
+{
+	chipset_write(&f->chipset, (uint16_t)port, &value, 1);
+}
+
+static uint8_t in(struct fixture *f, unsigned port)
+{
+	uint8_t value = 0xff;
+
+	chipset_read(&f->chipset, (uint16_t)port, &value, 1);
+
+	return value;
+}
+
+static bool is_raised(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	uint64_t count;
+
+	return poll(&pfd, 1, 0) == 1 && read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* As printk does: look whether there is room, write. */
+static void test_output(void **state)
+{
+	struct fixture *f = *state;
+	char text[16] = "";
+
+	for (const char *c = "hello\n"; *c; c++) {
+		assert_true(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_THRE);
+		out(f, LAYOUT_COM1 + UART_TX, (uint8_t)*c);
+	}
+	assert_int_equal(read(f->pipe_fds[0], text, sizeof(text)), 6);
+	assert_string_equal(text, "hello\n");
+	assert_false(is_raised(f->chipset.uart_fd));
+}
+
+/* A console that nobody reads loses bytes; the guest goes on. */
+static void test_full_console(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(fd_set_nonblock(f->pipe_fds[1], 1), 0);
+	for (int i = 0; i < 100000; i++)
+		out(f, LAYOUT_COM1 + UART_TX, 'x');
+	assert_true(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_THRE);
+}
+
+/* As the driver does for programs: the interrupt says when, reading its cause clears it. */
+static void test_transmit_interrupt(void **state)
+{
+	struct fixture *f = *state;
+
+	out(f, LAYOUT_COM1 + UART_FCR, UART_FCR_ENABLE_FIFO);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), 0xc0 | UART_IIR_NO_INT);
+	out(f, LAYOUT_COM1 + UART_IER, UART_IER_THRI);
+	assert_true(is_raised(f->chipset.uart_fd));
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), 0xc0 | UART_IIR_THRI);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), 0xc0 | UART_IIR_NO_INT);
+	out(f, LAYOUT_COM1 + UART_TX, 'a');
+	assert_true(is_raised(f->chipset.uart_fd));
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), 0xc0 | UART_IIR_THRI);
+	out(f, LAYOUT_COM1 + UART_IER, 0);
+	out(f, LAYOUT_COM1 + UART_TX, 'b');
+	assert_false(is_raised(f->chipset.uart_fd));
+}
+
+/* What drivers do to find out whether there is a port. */
+static void test_probing(void **state)
+{
+	struct fixture *f = *state;
+
+	out(f, LAYOUT_COM1 + UART_SCR, 0xa5);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_SCR), 0xa5);
+	out(f, LAYOUT_COM1 + UART_IER, 0xff);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IER), 0x0f);
+	out(f, LAYOUT_COM1 + UART_IER, 0);
+	out(f, LAYOUT_COM1 + UART_LCR, UART_LCR_DLAB | 3);
+	out(f, LAYOUT_COM1 + UART_DLL, 1);
+	out(f, LAYOUT_COM1 + UART_DLM, 2);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_DLL), 1);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_DLM), 2);
+	out(f, LAYOUT_COM1 + UART_LCR, 3);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IER), 0);
+	out(f, LAYOUT_COM1 + UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS);
+}
+
+static void test_ends(void **state)
+{
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+		enum chipset_wish wish;
+	} cases[] = {
+		{ LAYOUT_SLEEP_CONTROL, 0x34, CHIPSET_POWER_OFF },
+		{ LAYOUT_SLEEP_CONTROL, 0x14, CHIPSET_NOTHING }, /* not enabled */
+		{ LAYOUT_SLEEP_CONTROL, 0x24, CHIPSET_NOTHING }, /* another state */
+		{ LAYOUT_RESET, 1, CHIPSET_RESET },
+		{ 0x64, 0xfe, CHIPSET_RESET },
+		{ 0x64, 0xd1, CHIPSET_NOTHING },
+		{ 0xcf9, 0x06, CHIPSET_RESET },
+		{ 0xcf9, 0x02, CHIPSET_NOTHING },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		f->chipset.wish = CHIPSET_NOTHING;
+		out(f, cases[i].port, cases[i].value);
+		assert_int_equal(f->chipset.wish, cases[i].wish);
+	}
+}
+
+static void test_nothing_there(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t data[4] = { 0xff, 0xff, 0xff, 0xff };
+
+	assert_int_equal(in(f, 0x2f9), 0xff);
+	/* 0xff would be a clock whose update never ends. */
+	out(f, LAYOUT_RTC_INDEX, 0x0a);
+	assert_int_equal(in(f, LAYOUT_RTC_DATA), 0);
+	chipset_read(&f->chipset, 0xffff, data, 4);
+	chipset_write(&f->chipset, 0xffff, data, 4);
+	for (unsigned port = 0; port <= UINT16_MAX; port++) {
+		(void)in(f, port);
+		if (port != LAYOUT_RESET && port != LAYOUT_SLEEP_CONTROL)
+			out(f, port, 0);
+	}
+	assert_int_equal(f->chipset.wish, CHIPSET_NOTHING);
+}
+
+static void test_button(void **state)
+{
+	struct fixture *f = *state;
+
+	chipset_press_button(&f->chipset);
+	assert_true(is_raised(f->chipset.button_fd));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_output),  TEST(test_full_console), TEST(test_transmit_interrupt),
+		TEST(test_probing), TEST(test_ends),	     TEST(test_nothing_there),
+		TEST(test_button),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
