@@ -130,7 +130,8 @@ int engine_build_late(struct engine *e, const struct engine_container *c, struct
 struct launch {
 	struct store_image image;
 	struct spec_sandbox spec;
-	bool claim_reap; /* the caller stays, and reaps */
+	bool claim_reap;	      /* the caller stays, and reaps */
+	struct monitor_child monitor; /* started ahead of its request, or none */
 };
 void launch_done(struct launch *launch);
 DEFINE_AUTO_DONE(launch)

@@ -108,6 +108,7 @@ void launch_done(struct launch *launch)
 {
 	store_image_done(&launch->image);
 	spec_sandbox_done(&launch->spec);
+	monitor_child_done(&launch->monitor);
 }
 
 int launch_load(struct engine *e, const struct engine_container *c, struct launch *ret,
@@ -124,6 +125,7 @@ int launch_start(struct engine *e, const struct engine_container *c, struct laun
 	struct monitor_start start = {
 		.layers_len = launch->image.layers_len,
 		.claim_reap = launch->claim_reap,
+		.child = &launch->monitor,
 	};
 	auto_close int rw_fd = -1;
 	int *layer_fds;

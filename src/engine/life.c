@@ -73,7 +73,10 @@ static int run_to_created(struct engine *e, struct engine_request *request,
 		return dir_fd;
 	failpoint("rundir-made");
 	c->row.started = true;
-	r = engine_record(e, request, c, err);
+	/* It loads while the row is written and the layers are mounted. */
+	r = monitor_child_spawn(&launch.monitor, err);
+	if (r == 0)
+		r = engine_record(e, request, c, err);
 	if (r < 0) {
 		(void)rundir_remove(e, c->row.id, dir_fd, NULL);
 		return r;

@@ -83,6 +83,17 @@ struct monitor_log {
 };
 
 /**
+ * struct monitor_child - a monitor that awaits its request; all zero: none
+ * @pid:	our child
+ * @sock_fd:	to it
+ * @exe_fd:	mount of its program
+ */
+struct monitor_child {
+	pid_t pid;
+	int sock_fd, exe_fd;
+};
+
+/**
  * struct monitor_start - what a new monitor works with; all of it is borrowed
  * @level:	name of a level
  * @run_dir:	host path of the run directory; exists, mode 0700
@@ -97,6 +108,7 @@ struct monitor_log {
  * @reap_args:	argv of the command that undoes everything at the end, NULL-terminated; the
  *		monitor executes it unless a client has claimed the reaping
  * @claim_reap:	this client will reap when it is told of the end and is still there
+ * @child:	from monitor_child_spawn(), used up also on failure; NULL: spawn one
  */
 struct monitor_start {
 	const char *level;
@@ -111,7 +123,23 @@ struct monitor_start {
 	const char *cache_dir;
 	char *const *reap_args;
 	bool claim_reap;
+	struct monitor_child *child;
 };
+
+/**
+ * monitor_child_spawn() - Start the program ahead of the request to it
+ * @ret:	released by monitor_child_done(), also after monitor_start() has used it
+ * @err:	filled in on failure, may be NULL
+ *
+ * Loading it takes as long as a handful of writes to the database: do them meanwhile.
+ *
+ * Return: 0 or a negative errno.
+ */
+int monitor_child_spawn(struct monitor_child *ret, struct err *err);
+
+/* End it, unless it has been used. */
+void monitor_child_done(struct monitor_child *child);
+DEFINE_AUTO_DONE(monitor_child)
 
 /**
  * monitor_start() - Start a monitor that creates the sandbox, its first process waiting

@@ -65,8 +65,7 @@ static int open_program(const char *path, struct err *err)
 	return r < 0 ? r : take_fd(fd);
 }
 
-/* A monitor, its program and a socket to it; the caller owns both. Its pid, or a negative errno. */
-static pid_t spawn_monitor(int *ret_exe_fd, int *ret_sock_fd, struct err *err)
+int monitor_child_spawn(struct monitor_child *ret, struct err *err)
 {
 	auto_close int ours = -1, theirs = -1, null_fd = -1, exe_fd = -1;
 	char path[PATH_MAX];
@@ -74,11 +73,10 @@ static pid_t spawn_monitor(int *ret_exe_fd, int *ret_sock_fd, struct err *err)
 	pid_t pid;
 
 	r = path_helper(PROGRAM, path, sizeof(path), err);
+	if (r == 0)
+		r = exe_fd = open_program(path, err);
 	if (r < 0)
-		return r;
-	exe_fd = open_program(path, err);
-	if (exe_fd < 0)
-		return exe_fd;
+		return err_wrap(err, r, "start %s", PROGRAM);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0)
 		return err_sys(err, "open /dev/null");
@@ -89,10 +87,20 @@ static pid_t spawn_monitor(int *ret_exe_fd, int *ret_sock_fd, struct err *err)
 	pid = fork_exec(path, exe_fd, theirs, null_fd);
 	if (pid < 0)
 		return err_sys(err, "fork");
-	*ret_exe_fd = take_fd(exe_fd);
-	*ret_sock_fd = take_fd(ours);
+	*ret = (struct monitor_child){ pid, take_fd(ours), take_fd(exe_fd) };
 
-	return pid;
+	return 0;
+}
+
+void monitor_child_done(struct monitor_child *child)
+{
+	if (child->pid == 0)
+		return;
+	/* It ends when the socket does. */
+	fd_close(child->sock_fd);
+	fd_close(child->exe_fd);
+	(void)waitpid(child->pid, NULL, 0);
+	*child = (struct monitor_child){ 0 };
 }
 
 static int build_request(const struct monitor_start *start, struct strbuf *body, struct err *err)
@@ -187,17 +195,31 @@ static int wait_created(struct monitor_client *c, int cancel_fd, struct err *err
 	return err_set(err, ECANCELED, "cancelled");
 }
 
+/* A client of what has been spawned; the mount of its program stays for the caller to close. */
+static struct monitor_client *adopt(struct monitor_child *child, const char *run_dir,
+				    int *ret_exe_fd)
+{
+	pid_t pid = child->pid;
+	int sock_fd = child->sock_fd;
+
+	*ret_exe_fd = child->exe_fd;
+	*child = (struct monitor_child){ 0 };
+
+	return monitor_client_new(sock_fd, run_dir, pid);
+}
+
 int monitor_start(const struct monitor_start *start, int cancel_fd, struct monitor_client **ret,
 		  struct err *err)
 {
 	auto_ptr(monitor_client) *c = NULL;
+	auto_done(monitor_child) own = { 0 };
+	struct monitor_child *child = start->child ? start->child : &own;
 	auto_close int exe_fd = -1;
-	int sock_fd, r;
-	pid_t pid = spawn_monitor(&exe_fd, &sock_fd, err);
+	int r = child->pid ? 0 : monitor_child_spawn(child, err);
 
-	if (pid < 0)
-		return err_wrap(err, pid, "start %s", PROGRAM);
-	c = monitor_client_new(sock_fd, start->run_dir, pid);
+	if (r < 0)
+		return r;
+	c = adopt(child, start->run_dir, &exe_fd);
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
 	r = send_request(c, start, err);
@@ -208,7 +230,7 @@ int monitor_start(const struct monitor_start *start, int cancel_fd, struct monit
 	if (r < 0) {
 		/* So that nothing is left of it once we return: it ends when the socket does. */
 		c->sock_fd = fd_close(c->sock_fd);
-		(void)waitpid(pid, NULL, 0);
+		(void)waitpid(c->pid, NULL, 0);
 		c->pid = 0;
 		return r;
 	}
@@ -220,18 +242,18 @@ int monitor_start(const struct monitor_start *start, int cancel_fd, struct monit
 int monitor_probe(const char *level, struct err *err)
 {
 	auto_ptr(monitor_client) *c = NULL;
+	auto_done(monitor_child) child = { 0 };
 	struct proto_msg msg = { .type = PROTO_PROBE, .body = level, .len = strlen(level) };
 	auto_close int exe_fd = -1;
-	int sock_fd, r;
-	pid_t pid = spawn_monitor(&exe_fd, &sock_fd, err);
+	int r = monitor_child_spawn(&child, err);
 
-	if (pid < 0)
-		return err_wrap(err, pid, "start %s", PROGRAM);
-	c = monitor_client_new(sock_fd, "", pid);
+	if (r < 0)
+		return r;
+	c = adopt(&child, "", &exe_fd);
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
 	r = monitor_client_call(c, &msg, monitor_reply_deadline(), NULL, err);
-	(void)waitpid(pid, NULL, 0);
+	(void)waitpid(c->pid, NULL, 0);
 	c->pid = 0;
 
 	return r;
