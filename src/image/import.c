@@ -23,6 +23,7 @@
 #include "image/change.h"
 #include "image/import_priv.h"
 #include "image/inflate.h"
+#include "image/ingest.h"
 #include "image/rootfs.h"
 #include "wire/tar.h"
 
@@ -97,6 +98,15 @@ int import_add(struct importer *im, const struct document *config, const struct 
 	r = store_image_add(im->store, &out, err);
 
 	return r < 0 ? r : note_loaded(im, &full_names, config->digest, err);
+}
+
+int import_layers(struct importer *im, struct layer *layers, size_t len, struct err *err)
+{
+	const struct layers_source source = { .archive = im->archive,
+					      .keep_blobs = im->request->keep_blobs,
+					      .max_ratio = im->request->max_ratio };
+
+	return layers_ingest(im->store, &source, layers, len, im->progress, err);
 }
 
 static int import_archive(struct importer *im, int fd, struct err *err)
@@ -181,7 +191,8 @@ static char *first_packed_member(const struct head *head)
 	struct unpack *u;
 	ssize_t n;
 
-	if (fd < 0 || !plain || unpack_start(&(struct unpack_job){ fd, -1, 0 }, &u, NULL) < 0)
+	if (fd < 0 || !plain ||
+	    unpack_start(&(struct unpack_job){ fd, -1, 0, false }, &u, NULL) < 0)
 		return NULL;
 	if (unpack_feed(u, head->bytes, head->len, NULL) < 0) {
 		unpack_abort(u);
@@ -229,7 +240,7 @@ static int spool(struct importer *im, const struct head *head, struct err *err)
 
 	if (fd < 0)
 		return err_sys(err, "making a temporary file in %s", store_root(im->store));
-	r = unpack_start(&(struct unpack_job){ fd, -1, im->request->max_ratio }, &u, err);
+	r = unpack_start(&(struct unpack_job){ fd, -1, im->request->max_ratio, false }, &u, err);
 	if (r < 0)
 		return r;
 	r = feed_rest(head, to_unpack, u, err);

@@ -3,7 +3,8 @@
  * import_docker.c - archives of docker save: manifest.json names configs and layers
  *
  * Nothing in such an archive has a digest but the layers' archives, in the config. A manifest is
- * made up: it names the layers uncompressed, by their diff_ids, so the same image gives the same.
+ * made up: it names the layers uncompressed, by their diff_ids, so the same image gives the same;
+ * or compressed, as they came, where they are kept.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "image/import_priv.h"
+#include "image/inflate.h"
 #include "image/skeleton.h"
 
 static int count_bytes(void *ctx, const void *buf, size_t len, struct err *err)
@@ -46,25 +48,41 @@ static int tar_bytes_of(struct importer *im, const char *diff_id, uint64_t *ret,
 	return r;
 }
 
-static int make_manifest(struct importer *im, const struct document *config,
-			 const struct spec_image *image, struct document *ret, struct err *err)
+/* What the manifest says of a layer: the blob where that is kept, else the tar in it. */
+static int describe(struct importer *im, const struct layer *layer, struct spec_descriptor *ret,
+		    struct err *err)
 {
-	char config_media[] = SPEC_MEDIA_OCI_CONFIG, layer_media[] = SPEC_MEDIA_OCI_LAYER;
-	auto_free struct spec_descriptor *layers =
-		mem_calloc(image->diff_ids.len + 1, sizeof(*layers));
+	static char tar[] = SPEC_MEDIA_OCI_LAYER, gzip[] = SPEC_MEDIA_OCI_LAYER "+gzip",
+		    zstd[] = SPEC_MEDIA_OCI_LAYER "+zstd";
+	bool packed = layer->format == INFLATE_GZIP || layer->format == INFLATE_ZSTD;
+
+	if (im->request->keep_blobs && layer->digest[0] && packed) {
+		ret->media_type = layer->format == INFLATE_GZIP ? gzip : zstd;
+		ret->size_bytes = layer->blob_bytes;
+		memcpy(ret->digest, layer->digest, sizeof(ret->digest));
+		return 0;
+	}
+	ret->media_type = tar;
+	(void)snprintf(ret->digest, sizeof(ret->digest), "%s", layer->diff_id);
+
+	return tar_bytes_of(im, layer->diff_id, &ret->size_bytes, err);
+}
+
+static int make_manifest(struct importer *im, const struct document *config,
+			 const struct layer *layers, size_t layers_len, struct document *ret,
+			 struct err *err)
+{
+	char config_media[] = SPEC_MEDIA_OCI_CONFIG;
+	auto_free struct spec_descriptor *blobs = mem_calloc(layers_len + 1, sizeof(*blobs));
 	struct spec_manifest manifest = { .config = { .media_type = config_media,
 						      .size_bytes = config->len },
-					  .layers = layers,
-					  .layers_len = image->diff_ids.len };
+					  .layers = blobs,
+					  .layers_len = layers_len };
 	int r = 0;
 
 	memcpy(manifest.config.digest, config->digest, sizeof(config->digest));
-	for (size_t i = 0; r == 0 && i < image->diff_ids.len; i++) {
-		layers[i].media_type = layer_media;
-		(void)snprintf(layers[i].digest, sizeof(layers[i].digest), "%s",
-			       image->diff_ids.items[i]);
-		r = tar_bytes_of(im, layers[i].digest, &layers[i].size_bytes, err);
-	}
+	for (size_t i = 0; r == 0 && i < layers_len; i++)
+		r = describe(im, &layers[i], &blobs[i], err);
 	if (r == 0)
 		r = spec_manifest_encode(&manifest, &ret->text, err);
 	if (r < 0)
@@ -77,7 +95,7 @@ static int make_manifest(struct importer *im, const struct document *config,
 
 static int import_image(struct importer *im, const struct spec_docker_image *item, struct err *err)
 {
-	const struct spec_descriptor none = { 0 };
+	auto_free struct layer *layers = mem_calloc(item->layers.len + 1, sizeof(*layers));
 	auto_done(document) config = { 0 };
 	auto_done(document) manifest = { 0 };
 	auto_done(spec_image) image = { 0 };
@@ -91,19 +109,13 @@ static int import_image(struct importer *im, const struct spec_docker_image *ite
 		return err_setk(err, ERR_USAGE, EBADMSG,
 				"manifest.json has %zu layers, the config %zu", item->layers.len,
 				image.diff_ids.len);
-	for (size_t i = 0; r == 0 && i < item->layers.len; i++) {
-		struct blob blob;
-
-		r = archive_find(im->archive, item->layers.items[i], &blob, err);
-		if (r == 0)
-			r = ingest_layer(im->store, &blob,
-					 &(struct ingest_want){ &none, image.diff_ids.items[i],
-								im->request->keep_blobs,
-								im->request->max_ratio },
-					 im->progress, err);
+	for (size_t i = 0; i < item->layers.len; i++) {
+		layers[i].name = item->layers.items[i];
+		layers[i].diff_id = image.diff_ids.items[i];
 	}
+	r = import_layers(im, layers, item->layers.len, err);
 	if (r == 0)
-		r = make_manifest(im, &config, &image, &manifest, err);
+		r = make_manifest(im, &config, layers, item->layers.len, &manifest, err);
 
 	return r < 0 ? r : import_add(im, &config, &manifest, &image, &item->repo_tags, err);
 }

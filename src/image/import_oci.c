@@ -48,28 +48,24 @@ static int read_document(struct importer *im, const struct spec_descriptor *d, c
 static int ingest_layers(struct importer *im, const struct spec_manifest *manifest,
 			 const struct spec_image *image, struct err *err)
 {
+	auto_free struct layer *layers = mem_calloc(manifest->layers_len + 1, sizeof(*layers));
+	auto_done(strv) names = { 0 };
+	char name[128];
+
 	if (manifest->layers_len != image->diff_ids.len)
 		return err_setk(err, ERR_USAGE, EBADMSG,
 				"the manifest has %zu layers, the config %zu", manifest->layers_len,
 				image->diff_ids.len);
 	for (size_t i = 0; i < manifest->layers_len; i++) {
-		struct blob blob;
-		char name[128];
-		int r;
-
 		blob_name(manifest->layers[i].digest, name, sizeof(name));
-		r = archive_find(im->archive, name, &blob, err);
-		if (r == 0)
-			r = ingest_layer(im->store, &blob,
-					 &(struct ingest_want){
-						 &manifest->layers[i], image->diff_ids.items[i],
-						 im->request->keep_blobs, im->request->max_ratio },
-					 im->progress, err);
-		if (r < 0)
-			return r;
+		if (strv_add(&names, name) < 0)
+			return err_set(err, ENOMEM, "out of memory");
+		layers[i].name = names.items[i];
+		layers[i].diff_id = image->diff_ids.items[i];
+		layers[i].want = &manifest->layers[i];
 	}
 
-	return 0;
+	return import_layers(im, layers, manifest->layers_len, err);
 }
 
 static int import_manifest(struct importer *im, const struct spec_descriptor *d,

@@ -7,6 +7,7 @@
 
 #include "image/archive.h"
 #include "image/import.h"
+#include "image/layers.h"
 #include "spec/image.h"
 
 #define IMPORT_MAX_DOCUMENT_BYTES ((size_t)(4 * MIB))
@@ -39,6 +40,9 @@ int import_add(struct importer *im, const struct document *config, const struct 
 
 /* Read a document by its name in the archive; computes its digest. */
 int import_document(struct importer *im, const char *name, struct document *ret, struct err *err);
+
+/* Bring layers as the request wants them. 0 or a negative errno. */
+int import_layers(struct importer *im, struct layer *layers, size_t len, struct err *err);
 
 /* Import all images of @im->archive, which has an index.json. 0 or a negative errno. */
 int import_oci(struct importer *im, struct err *err);

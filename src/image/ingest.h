@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ingest.h - layers into the store, whatever they come from
+ * ingest.h - a layer into the store of which nothing is known before it ends
  */
 #ifndef IMAGE_INGEST_H
 #define IMAGE_INGEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "image/progress.h"
 #include "image/unpack.h"
-#include "spec/image.h"
 #include "store/store.h"
 
 /* A range of a file that holds a blob; @fd is borrowed. @len UINT64_MAX: up to the end. */
@@ -20,34 +21,10 @@ struct blob {
 	bool seekable; /* else read from where the descriptor stands */
 };
 
-/**
- * struct ingest_want - what is known of a layer before it is read
- * @blob:	what the manifest says of the blob; an empty digest: nothing
- * @diff_id:	what the config says of the archive in it
- * @keep_blob:	keep the blob, too
- * @max_ratio:	as in struct unpack_job
+/* The next bytes of @blob, of which @done_bytes were read: at most BLOB_PIECE_BYTES, 0 at its end.
  */
-struct ingest_want {
-	const struct spec_descriptor *blob;
-	const char *diff_id;
-	bool keep_blob;
-	unsigned max_ratio;
-};
-
-/**
- * ingest_layer() - Bring a layer whose digests are known
- * @s:		store
- * @blob:	where it is; seekable
- * @want:	what it must turn out to be
- * @progress:	told of every step
- * @err:	filled in on failure, may be NULL
- *
- * A layer that the store has is not read. What does not fit its digests is not kept.
- *
- * Return: 0 or a negative errno.
- */
-int ingest_layer(struct store *s, const struct blob *blob, const struct ingest_want *want,
-		 struct progress *progress, struct err *err);
+#define BLOB_PIECE_BYTES ((size_t)(256 * KIB))
+ssize_t blob_read(const struct blob *blob, uint64_t done_bytes, void *buf);
 
 /* A layer whose digests its end tells: begin, feed it, finish. */
 struct ingest {

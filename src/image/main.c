@@ -137,6 +137,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	};
 	auto_done(import_request) request = { 0 };
 	auto_done(import_result) result = { 0 };
+	struct progress_screen screen;
 	struct progress progress;
 	uint64_t max_ratio;
 	struct store *s;
@@ -169,7 +170,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	r = open_store(options, &s, err);
 	if (r < 0)
 		return r;
-	progress_init(&progress, options->quiet);
+	progress_init(&progress, &screen, options->quiet);
 	r = import_path(s, &request, &progress, &result, err);
 	store_close(s);
 	print_loaded(options, &result);
@@ -179,6 +180,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 
 static int cmd_save(const struct options *options, int argc, char **argv, struct err *err)
 {
+	struct progress_screen screen;
 	struct progress progress;
 	const char *path = "-";
 	struct store *s;
@@ -194,7 +196,7 @@ static int cmd_save(const struct options *options, int argc, char **argv, struct
 	r = store_open(options->root, options->run_root, 0, &s, err);
 	if (r < 0)
 		return r;
-	progress_init(&progress, options->quiet);
+	progress_init(&progress, &screen, options->quiet);
 	r = save_image(s, argv[optind], path, &progress, err);
 	store_close(s);
 
@@ -236,6 +238,7 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 	};
 	auto_done(bootstrap_debian) want = { 0 };
 	auto_done(import_result) result = { 0 };
+	struct progress_screen screen;
 	struct progress progress;
 	struct store *s;
 	int c, r;
@@ -258,7 +261,7 @@ static int cmd_bootstrap(const struct options *options, int argc, char **argv, s
 	r = open_store(options, &s, err);
 	if (r < 0)
 		return r;
-	progress_init(&progress, options->quiet);
+	progress_init(&progress, &screen, options->quiet);
 	r = bootstrap(s, argv[optind], &want, &progress, &result, err);
 	store_close(s);
 	print_loaded(options, &result);

@@ -17,9 +17,17 @@
 #define BAR_MIN 4
 #define REST_COLUMNS 50 /* name, sizes, rate and time beside the bar */
 
-void progress_init(struct progress *p, bool quiet)
+void progress_init(struct progress *p, struct progress_screen *screen, bool quiet)
 {
-	*p = (struct progress){ .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1 };
+	*screen = (struct progress_screen){ 0 };
+	*p = (struct progress){ .quiet = quiet,
+				.terminal = isatty(STDERR_FILENO) == 1,
+				.screen = screen };
+}
+
+struct progress progress_beside(const struct progress *p)
+{
+	return (struct progress){ .quiet = p->quiet, .terminal = p->terminal, .screen = p->screen };
 }
 
 char *progress_size(uint64_t bytes, char buf[PROGRESS_SIZE_BYTES])
@@ -37,16 +45,28 @@ char *progress_size(uint64_t bytes, char buf[PROGRESS_SIZE_BYTES])
 	return buf;
 }
 
+/* Replace @from by @to on the screen; NULL is a free place. */
+static void change_bar(struct progress_screen *screen, const struct progress *from,
+		       const struct progress *to)
+{
+	for (size_t i = 0; i < PROGRESS_BARS; i++)
+		if (screen->bars[i] == from) {
+			screen->bars[i] = to;
+			return;
+		}
+}
+
 void progress_begin(struct progress *p, const char *name, uint64_t total_bytes)
 {
 	bool digest = strncmp(name, "sha256:", 7) == 0;
 
 	(void)snprintf(p->name, sizeof(p->name), "%.*s", digest ? 12 : 40,
 		       digest ? name + 7 : name);
+	p->note[0] = '\0';
 	p->done_bytes = 0;
 	p->total_bytes = total_bytes;
 	p->started_ns = clock_now_ns();
-	p->drawn_ns = 0;
+	change_bar(p->screen, NULL, p);
 }
 
 static int bar_columns(void)
@@ -61,56 +81,77 @@ static int bar_columns(void)
 }
 
 /* "name [=====>    ] 45.2 MB/119.0 MB  310.0 MB/s  0:02" */
-static void draw(struct progress *p, int64_t now_ns)
+static void draw_bar(const struct progress *p, int64_t now_ns)
 {
 	char done[PROGRESS_SIZE_BYTES], total[PROGRESS_SIZE_BYTES], rate[PROGRESS_SIZE_BYTES];
 	double seconds = (double)(now_ns - p->started_ns) / (double)NS_PER_SEC;
 	double per_second = seconds > 0 ? (double)p->done_bytes / seconds : 0;
 	char bar[BAR_MAX + 1];
 	int columns = bar_columns(), filled;
-	uint64_t left_s = 0;
+	uint64_t at_bytes = MIN(p->done_bytes, p->total_bytes), left_s = 0;
 
 	progress_size(p->done_bytes, done);
 	progress_size((uint64_t)per_second, rate);
-	if (p->total_bytes == 0) {
-		fprintf(stderr, "\r\033[K%-12s %s  %s/s", p->name, done, rate);
-	} else {
-		uint64_t at_bytes = MIN(p->done_bytes, p->total_bytes);
-
-		filled = (int)((double)at_bytes / (double)p->total_bytes * columns);
-		memset(bar, ' ', sizeof(bar));
-		memset(bar, '=', (size_t)filled);
-		if (filled < columns)
-			bar[filled] = '>';
-		bar[columns] = '\0';
-		if (per_second > 0)
-			left_s = (uint64_t)((double)(p->total_bytes - at_bytes) / per_second);
-		fprintf(stderr, "\r\033[K%-12s [%s] %s/%s  %s/s  %llu:%02llu", p->name, bar, done,
-			progress_size(p->total_bytes, total), rate, (unsigned long long)left_s / 60,
-			(unsigned long long)left_s % 60);
+	if (p->done_bytes == 0 && p->note[0]) {
+		fprintf(stderr, "%-12s %s", p->name, p->note);
+		return;
 	}
-	p->drawn = true;
-	p->drawn_ns = now_ns;
+	if (p->total_bytes == 0) {
+		fprintf(stderr, "%-12s %s  %s/s", p->name, done, rate);
+		return;
+	}
+	filled = (int)((double)at_bytes / (double)p->total_bytes * columns);
+	memset(bar, ' ', sizeof(bar));
+	memset(bar, '=', (size_t)filled);
+	if (filled < columns)
+		bar[filled] = '>';
+	bar[columns] = '\0';
+	if (per_second > 0)
+		left_s = (uint64_t)((double)(p->total_bytes - at_bytes) / per_second);
+	fprintf(stderr, "%-12s [%s] %s/%s  %s/s  %llu:%02llu", p->name, bar, done,
+		progress_size(p->total_bytes, total), rate, (unsigned long long)left_s / 60,
+		(unsigned long long)left_s % 60);
+}
+
+/* Back to the start of the first line, with all of them gone. */
+static void clear(struct progress_screen *screen)
+{
+	if (screen->lines > 1)
+		fprintf(stderr, "\033[%zuA", screen->lines - 1);
+	if (screen->lines > 0)
+		fprintf(stderr, "\r\033[J");
+	screen->lines = 0;
+}
+
+static void draw(const struct progress *p, bool now)
+{
+	struct progress_screen *screen = p->screen;
+	int64_t now_ns = clock_now_ns();
+
+	if (p->quiet || !p->terminal || (!now && now_ns - screen->drawn_ns < DRAW_EVERY_NS))
+		return;
+	clear(screen);
+	for (size_t i = 0; i < PROGRESS_BARS; i++) {
+		if (!screen->bars[i])
+			continue;
+		if (screen->lines > 0)
+			fputc('\n', stderr);
+		draw_bar(screen->bars[i], now_ns);
+		screen->lines++;
+	}
+	screen->drawn_ns = now_ns;
 }
 
 void progress_add(struct progress *p, uint64_t bytes)
 {
-	int64_t now_ns;
-
 	p->done_bytes += bytes;
-	if (p->quiet || !p->terminal)
-		return;
-	now_ns = clock_now_ns();
-	if (now_ns - p->drawn_ns >= DRAW_EVERY_NS)
-		draw(p, now_ns);
+	draw(p, false);
 }
 
 void progress_note(struct progress *p, const char *what)
 {
-	if (p->quiet || !p->terminal)
-		return;
-	fprintf(stderr, "\r\033[K%-12s %s", p->name, what);
-	p->drawn = true;
+	(void)snprintf(p->note, sizeof(p->note), "%s", what);
+	draw(p, true);
 }
 
 void progress_end(struct progress *p, const char *what)
@@ -118,11 +159,10 @@ void progress_end(struct progress *p, const char *what)
 	char done[PROGRESS_SIZE_BYTES];
 	double seconds = (double)(clock_now_ns() - p->started_ns) / (double)NS_PER_SEC;
 
+	clear(p->screen);
+	change_bar(p->screen, p, NULL);
 	if (p->quiet)
 		return;
-	if (p->drawn)
-		fprintf(stderr, "\r\033[K");
-	p->drawn = false;
 	if (what && p->done_bytes > 0)
 		fprintf(stderr, "%-12s %s, %s in %.1f s\n", p->name, what,
 			progress_size(p->done_bytes, done), seconds);

@@ -6,19 +6,34 @@
 #define IMAGE_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* All members are its own. One layer at a time. */
-struct progress {
-	bool quiet, terminal;
-	char name[44];
-	uint64_t done_bytes, total_bytes; /* total 0: not known */
-	int64_t started_ns, drawn_ns;
-	bool drawn; /* the cursor stands behind a bar */
+#define PROGRESS_BARS 2
+
+struct progress;
+
+/* What stands on the terminal: a line for each of @bars. All members are its own. */
+struct progress_screen {
+	const struct progress *bars[PROGRESS_BARS];
+	size_t lines; /* drawn, with the cursor at the end of the last */
+	int64_t drawn_ns;
 };
 
-/* Writes to stderr. */
-void progress_init(struct progress *p, bool quiet);
+/* One step at a time, beside those of others on the same screen. All members are its own. */
+struct progress {
+	bool quiet, terminal;
+	struct progress_screen *screen;
+	char name[44], note[48];
+	uint64_t done_bytes, total_bytes; /* total 0: not known */
+	int64_t started_ns;
+};
+
+/* Writes to stderr. @screen is borrowed; initialised here. */
+void progress_init(struct progress *p, struct progress_screen *screen, bool quiet);
+
+/* Another on the same screen, for what goes on at the same time. */
+struct progress progress_beside(const struct progress *p);
 
 /* A step begins; @name is shown, cut to twelve characters where it is a digest. */
 void progress_begin(struct progress *p, const char *name, uint64_t total_bytes);

@@ -81,6 +81,9 @@ int unpack_start(const struct unpack_job *job, struct unpack **ret, struct err *
 		return err_sys(err, "making a pipe");
 	}
 	(void)fcntl(blob[1], F_SETPIPE_SZ, PIPE_BYTES);
+	/* Of this end alone: the child's waits. */
+	if (job->nonblock)
+		(void)fd_set_nonblock(blob[1], 1);
 	u->blob_fd = blob[1];
 	u->report_fd = report[0];
 	rand_bytes(seed, sizeof(seed));
@@ -127,17 +130,17 @@ static int take_report(struct unpack *u, struct unpack_report *ret, struct err *
 	return 0;
 }
 
-int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err)
+static int count_fed(struct unpack *u, const void *buf, size_t len, struct err *err)
+{
+	u->blob_bytes += len;
+
+	return EVP_DigestUpdate(u->sha, buf, len) ? 0 : err_set(err, EIO, "SHA-256 failed");
+}
+
+static int feed_failed(struct unpack *u, int r, struct err *err)
 {
 	struct unpack_report report;
-	int r = fd_write_all(u->blob_fd, buf, len);
 
-	if (r == 0) {
-		u->blob_bytes += len;
-		if (!EVP_DigestUpdate(u->sha, buf, len))
-			return err_set(err, EIO, "SHA-256 failed");
-		return 0;
-	}
 	if (r != -EPIPE)
 		return err_wrap(err, r, "feeding the unpacker");
 	/* It gave up, and tells why. */
@@ -146,13 +149,49 @@ int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err)
 	return r < 0 ? r : err_set(err, EIO, "the unpacker stopped early");
 }
 
+int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err)
+{
+	int r = fd_write_all(u->blob_fd, buf, len);
+
+	return r < 0 ? feed_failed(u, r, err) : count_fed(u, buf, len, err);
+}
+
+ssize_t unpack_feed_some(struct unpack *u, const void *buf, size_t len, struct err *err)
+{
+	ssize_t n = write(u->blob_fd, buf, len);
+	int r;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n < 0)
+		return feed_failed(u, -errno, err);
+	r = count_fed(u, buf, (size_t)n, err);
+
+	return r < 0 ? r : n;
+}
+
+int unpack_blob_fd(const struct unpack *u)
+{
+	return u->blob_fd;
+}
+
+int unpack_result_fd(const struct unpack *u)
+{
+	return u->report_fd;
+}
+
+void unpack_end(struct unpack *u)
+{
+	u->blob_fd = fd_close(u->blob_fd);
+}
+
 int unpack_finish(struct unpack *u, struct unpack_result *ret, struct err *err)
 {
 	struct unpack_report report;
 	uint8_t sum[EVP_MAX_MD_SIZE];
 	int r;
 
-	u->blob_fd = fd_close(u->blob_fd);
+	unpack_end(u);
 	r = take_report(u, &report, err);
 	if (r == 0 && !EVP_DigestFinal_ex(u->sha, sum, NULL))
 		r = err_set(err, EIO, "SHA-256 failed");

@@ -16,8 +16,10 @@
 #ifndef IMAGE_UNPACK_H
 #define IMAGE_UNPACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/macro.h"
@@ -48,10 +50,12 @@ struct unpack;
  * @skeleton_fd: empty file for the skeleton, borrowed. -1 for something that is no layer: it is
  *		only decompressed to @layer_fd, from its current offset
  * @max_ratio:	UNPACK_MAX_RATIO for this blob, or 0 for that
+ * @nonblock:	it is fed by unpack_feed_some()
  */
 struct unpack_job {
 	int layer_fd, skeleton_fd;
 	unsigned max_ratio;
+	bool nonblock;
 };
 
 /**
@@ -76,6 +80,17 @@ int unpack_start(const struct unpack_job *job, struct unpack **ret, struct err *
  * Return: 0 or a negative errno.
  */
 int unpack_feed(struct unpack *u, const void *buf, size_t len, struct err *err);
+
+/*
+ * The same without waiting: takes what the pipe has room for. Bytes taken, maybe 0, or a negative
+ * errno. The descriptors say when there is room (POLLOUT) and, after the end, the result (POLLIN).
+ */
+ssize_t unpack_feed_some(struct unpack *u, const void *buf, size_t len, struct err *err);
+int unpack_blob_fd(const struct unpack *u);
+int unpack_result_fd(const struct unpack *u);
+
+/* The blob has ended; the result may take a while. */
+void unpack_end(struct unpack *u);
 
 /* The blob has ended: wait for the result. @u is released on every way out. */
 int unpack_finish(struct unpack *u, struct unpack_result *ret, struct err *err);

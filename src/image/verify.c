@@ -32,7 +32,7 @@ static int remake(int skeleton_fd, int layer_fd, int new_layer_fd, int new_skele
 
 	if (lseek(skeleton_fd, 0, SEEK_SET) < 0)
 		return err_sys(err, "read the skeleton");
-	r = unpack_start(&(struct unpack_job){ new_layer_fd, new_skeleton_fd, 0 }, &u, err);
+	r = unpack_start(&(struct unpack_job){ new_layer_fd, new_skeleton_fd, 0, false }, &u, err);
 	if (r < 0)
 		return r;
 	r = skeleton_rebuild(skeleton_fd, layer_fd, feed, u, err);
@@ -74,7 +74,7 @@ static int replace(struct store *s, const char *diff_id, int skeleton_fd, int la
 	int r = store_layer_discard(s, diff_id, err);
 
 	if (r == 0)
-		r = store_ingest_begin(s, diff_id, &in, err);
+		r = store_ingest_begin(s, diff_id, 0, &in, err);
 	if (r < 0 || !in)
 		return r;
 	r = remake(skeleton_fd, layer_fd, store_ingest_layer_fd(in), store_ingest_skeleton_fd(in),

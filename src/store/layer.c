@@ -71,7 +71,8 @@ static bool layer_exists(struct store *s, const char *diff_id)
  *
  * Return: 1 exclusive, 0 the layer is there and leased, or a negative errno.
  */
-static int lock_or_lease(struct store *s, int lock_fd, const char *diff_id, struct err *err)
+static int lock_or_lease(struct store *s, int lock_fd, const char *diff_id, unsigned flags,
+			 struct err *err)
 {
 	for (;;) {
 		int r = lock_take(lock_fd, INTENT_LAYER, diff_id, LOCK_MODE_EXCLUSIVE);
@@ -80,6 +81,8 @@ static int lock_or_lease(struct store *s, int lock_fd, const char *diff_id, stru
 			return 1;
 		if (r < 0 && r != -EAGAIN)
 			return err_wrap(err, r, "lock layer %s", diff_id);
+		if (r < 0 && (flags & STORE_INGEST_NOWAIT) && !layer_exists(s, diff_id))
+			return r;
 		lock_release(lock_fd, INTENT_LAYER, diff_id);
 		r = lock_lease(s, INTENT_LAYER, diff_id, err);
 		if (r < 0 || layer_exists(s, diff_id))
@@ -88,8 +91,8 @@ static int lock_or_lease(struct store *s, int lock_fd, const char *diff_id, stru
 	}
 }
 
-int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest **ret,
-		       struct err *err)
+int store_ingest_begin(struct store *s, const char *diff_id, unsigned flags,
+		       struct store_ingest **ret, struct err *err)
 {
 	struct store_ingest *in;
 	int r;
@@ -103,7 +106,7 @@ int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest
 	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id ? diff_id : "");
 	r = in->lock_fd = lock_open(s, err);
 	if (r >= 0)
-		r = diff_id ? lock_or_lease(s, in->lock_fd, diff_id, err) : 1;
+		r = diff_id ? lock_or_lease(s, in->lock_fd, diff_id, flags, err) : 1;
 	if (r == 1)
 		r = in->layer_fd = store_tmpfile(s, "layers", err);
 	else if (r == 0)
@@ -129,7 +132,7 @@ int store_ingest_name(struct store_ingest *in, const char *diff_id, bool *ret_kn
 
 	if (!digest_hex(diff_id))
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
-	r = lock_or_lease(in->store, in->lock_fd, diff_id, err);
+	r = lock_or_lease(in->store, in->lock_fd, diff_id, 0, err);
 	if (r < 0)
 		return r;
 	(void)snprintf(in->diff_id, sizeof(in->diff_id), "%s", diff_id);
@@ -314,6 +317,24 @@ int store_layer_open_blob(struct store *s, const char *diff_id)
 	fd = openat(s->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int store_layer_new_blob(struct store *s, struct err *err)
+{
+	return store_tmpfile(s, "layers", err);
+}
+
+int store_layer_keep_blob(struct store *s, const char *diff_id, int blob_fd, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (!digest_hex(diff_id))
+		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
+	if (fdatasync(blob_fd) < 0)
+		return err_sys(err, "write to the disk");
+	layer_blob_path(diff_id, path);
+
+	return store_link(s, blob_fd, path, err);
 }
 
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err)

@@ -58,18 +58,23 @@ struct store_layer {
 
 struct store_ingest;
 
+enum store_ingest_flags {
+	STORE_INGEST_NOWAIT = 1 << 0, /* -EAGAIN while another process ingests this digest */
+};
+
 /**
  * store_ingest_begin() - Start writing a layer
  * @s:		store
  * @diff_id:	digest that the tar will have; ingests of one digest exclude each other. NULL when
  *		only the end will tell: then store_ingest_name() comes before the commit
+ * @flags:	enum store_ingest_flags; who has an ingest already must not wait for another
  * @ret:	NULL when the layer is there already (also: once another ingest has finished)
  * @err:	filled in on failure, may be NULL
  *
  * Return: 0 or a negative errno.
  */
-int store_ingest_begin(struct store *s, const char *diff_id, struct store_ingest **ret,
-		       struct err *err);
+int store_ingest_begin(struct store *s, const char *diff_id, unsigned flags,
+		       struct store_ingest **ret, struct err *err);
 
 /**
  * store_ingest_name() - Say what digest the tar turned out to have
@@ -111,6 +116,13 @@ int store_layer_open(struct store *s, const char *diff_id, struct err *err);
 int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *err);
 /* The layer as it came, when that was kept: a descriptor that the caller owns, or -ENOENT. */
 int store_layer_open_blob(struct store *s, const char *diff_id);
+
+/*
+ * Keep the compressed bytes of a layer that is there: they are written to a new unnamed file, whose
+ * descriptor the caller owns, which is then given its name. Bytes that were kept before stay.
+ */
+int store_layer_new_blob(struct store *s, struct err *err);
+int store_layer_keep_blob(struct store *s, const char *diff_id, int blob_fd, struct err *err);
 
 /* Take a damaged layer's files away, so that the next ingest writes them anew. 0 or -errno. */
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err);

@@ -105,6 +105,75 @@ $(seq -f %04g 0 1499 | sha256sum)"
 	rm -r "$store/came" "$store/went" "$store/kept.tar" "$HULL_ROOT"
 }
 
+@test "blobs are kept of layers that are there, and of Docker archives" {
+	export HULL_ROOT=$store/kept
+	hull image import --quiet "$store/good/oci-none.tar" --name plain
+	hull image import --quiet --keep-blobs "$store/good/oci-gzip.tar" --name kept
+	hull image save -o "$store/kept.tar" kept
+	mkdir "$store/came" "$store/went"
+	tar -xf "$store/good/oci-gzip.tar" -C "$store/came"
+	tar -xf "$store/kept.tar" -C "$store/went"
+	diff -r "$store/came/blobs" "$store/went/blobs"
+	hull image rm plain kept
+	hull image import --quiet --keep-blobs "$store/good/docker-gzip.tar" --name kept
+	hull image save -o "$store/kept.tar" kept
+	rm -r "$store/came" "$store/went"
+	mkdir "$store/came" "$store/went"
+	tar -xf "$store/good/docker-gzip.tar" -C "$store/came"
+	find "$store/came" -name layer.tar -exec sha256sum {} + >"$store/sums"
+	tar -xf "$store/kept.tar" -C "$store/went"
+	# Its layers, as they were compressed; the manifest is made up.
+	for digest in $(jq -r '.manifests[0].digest' "$store/went/index.json"); do
+		jq -r '.layers[] | .mediaType, .digest' "$store/went/blobs/sha256/${digest#sha256:}" >"$store/layers"
+	done
+	[ "$(grep -c 'tar+gzip$' "$store/layers")" = 2 ]
+	for digest in $(grep '^sha256:' "$store/layers"); do
+		grep -q "^${digest#sha256:} " "$store/sums"
+		[ "$(sha256sum <"$store/went/blobs/sha256/${digest#sha256:}" | cut -d' ' -f1)" = "${digest#sha256:}" ]
+	done
+	expect_status 0 hull system check
+	hull image rm kept
+	[ -z "$(find "$HULL_ROOT/layers" -type f)" ]
+	rm -r "$store/came" "$store/went" "$store/kept.tar" "$store/layers" "$store/sums" "$HULL_ROOT"
+}
+
+@test "an image that has a layer twice" {
+	export HULL_ROOT=$store/twice
+	expect_status 0 hull image import --quiet "$store/good/twice.tar" --name twice
+	run hull image inspect --format '{{json .RootFS.Layers}}' twice
+	[ "$(jq 'length' <<<"$output")" = 5 ]
+	[ "$(find "$HULL_ROOT/layers" -name '*.erofs' | wc -l)" = 3 ]
+	hull image rm twice
+	rm -r "$HULL_ROOT"
+}
+
+@test "many imports of the same layers at once" {
+	export HULL_ROOT=$store/many
+	local pids=() pid
+	for form in oci-none oci-gzip oci-zstd docker-first twice docker-gzip; do
+		timeout 60 hull image import --quiet "$store/good/$form.tar" --name "many:$form" 3>&- &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid"; done
+	[ "$(find "$HULL_ROOT/layers" -name '*.erofs' | wc -l)" = 3 ]
+	expect_status 0 hull system check
+	hull images -q --no-trunc | sort -u | xargs hull image rm -f
+	rm -r "$HULL_ROOT"
+}
+
+@test "a terminal has a bar for each layer, and is left clean" {
+	export HULL_ROOT=$store/bars
+	run script -qec "hull image import $store/good/oci-none.tar --name bars" /dev/null
+	[ "$status" = 0 ]
+	expect_part $'\r\e[J'
+	expect_part ", "
+	# The last that is drawn is taken off before the last line is printed.
+	[[ ${output##*$'\e[J'} != *"["*"]"* ]]
+	expect_part "Loaded image: bars:latest"
+	hull image rm bars
+	rm -r "$HULL_ROOT"
+}
+
 @test "tag, history, inspect, rm" {
 	hull image import --quiet "$store/good/oci-gzip.tar" --name one
 	hull image tag one two:v2

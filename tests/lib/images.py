@@ -79,11 +79,12 @@ class Image:
             found["blobs/sha256/" + name.split(":")[1]] = data
         return found
 
-    def docker_files(self, manifest_last):
+    def docker_files(self, manifest_last, compress=None):
         config = digest(self.config).split(":")[1] + ".json"
         paths = [f"{digest(tar).split(':')[1]}/layer.tar" for tar in self.tars]
         manifest = json.dumps([{"Config": config, "RepoTags": [self.name], "Layers": paths}]).encode()
-        blobs = {config: self.config, **dict(zip(paths, self.tars))}
+        packed = [compress(tar) if compress else tar for tar in self.tars]
+        blobs = {config: self.config, **dict(zip(paths, packed))}
         return {**blobs, "manifest.json": manifest} if manifest_last else {"manifest.json": manifest, **blobs}
 
 
@@ -149,6 +150,9 @@ def make_good(top):
     image = Image([first, second], None, "good:docker")
     write_archive(top / "docker-first.tar", image.docker_files(False))
     write_archive(top / "docker-last.tar", image.docker_files(True))
+    write_archive(top / "docker-gzip.tar", image.docker_files(True, gzip.compress))
+    twice = Image([first, second, first, layer([entry("last")]), second], gzip.compress, "good:twice")
+    write_archive(top / "twice.tar", twice.files())
     plain = layer([*shell(), *odd_entries()])
     (top / "rootfs.tar").write_bytes(plain)
     (top / "rootfs.tar.gz").write_bytes(gzip.compress(plain))

@@ -56,7 +56,7 @@ static void ingest(struct fixture *f, const char *diff_id, char ret_diff_id[UNPA
 
 	assert_ok(f, fd_read_file(AT_FDCWD, tar, 16 * MIB, &bytes, &len, &f->err));
 	if (diff_id) {
-		assert_ok(f, store_ingest_begin(f->store, diff_id, &in, &f->err));
+		assert_ok(f, store_ingest_begin(f->store, diff_id, 0, &in, &f->err));
 		assert_non_null(in);
 	}
 	assert_ok(f, unpack_start(

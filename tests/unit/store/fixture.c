@@ -113,7 +113,7 @@ int fixture_add_layer(struct fixture *f, unsigned seed)
 	int r;
 
 	fixture_digest(seed, digest);
-	r = store_ingest_begin(f->store, digest, &in, &f->err);
+	r = store_ingest_begin(f->store, digest, 0, &in, &f->err);
 	if (r < 0 || !in)
 		return r;
 	make_erofs(image, seed);
