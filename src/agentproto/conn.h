@@ -12,6 +12,7 @@
 #include "agentproto/agentproto.h"
 #include "loop/loop.h"
 
+struct agentproto_frames;
 struct agentproto_stream;
 
 /**
@@ -36,6 +37,7 @@ struct agentproto_conn {
 	struct loop_source source;
 	enum agentproto_side side;
 	const struct agentproto_events *events;
+	const struct agentproto_frames *frames;
 	struct agentproto_stream *streams;
 	struct strbuf in, out; /* @out_at bytes of out have been written */
 	size_t out_at;

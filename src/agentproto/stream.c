@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agentproto/frame.h"
 #include "base/fd.h"
 
 enum stream_kind {
@@ -166,13 +167,13 @@ static bool send_chunk(struct agentproto_stream *s)
 	s->credit -= (size_t)n;
 	agentproto_data_header(s->proc, s->id, (size_t)n, frame);
 
-	return conn_put(s->conn, frame, AGENTPROTO_HEADER_BYTES + (size_t)n) == 0;
+	return frame_put(s->conn, frame, AGENTPROTO_HEADER_BYTES + (size_t)n) == 0;
 }
 
 static bool may_send(const struct agentproto_stream *s)
 {
 	return s->started && !s->done && !s->dropped && !s->conn->lost && s->credit > 0 &&
-	       !conn_busy(s->conn);
+	       !frame_busy(s->conn);
 }
 
 /* Go on as far as descriptor, credit and connection allow; then be watched, or not. */
@@ -197,7 +198,7 @@ void stream_pump_all(struct agentproto_conn *conn)
 static void take_credit(struct agentproto_stream *s, size_t bytes)
 {
 	if (s->credit + bytes > AGENTPROTO_WINDOW_BYTES) {
-		conn_fail(s->conn, EPROTO, "the other side returned credit it never had");
+		frame_fail(s->conn, EPROTO, "the other side returned credit it never had");
 		return;
 	}
 	s->credit += bytes;
@@ -274,7 +275,7 @@ static void receive(struct agentproto_stream *s, struct slice bytes)
 	ssize_t n = 0;
 
 	if (s->ended || s->unreturned + bytes.len > AGENTPROTO_WINDOW_BYTES) {
-		conn_fail(s->conn, EPROTO, "the other side sent more than its credit");
+		frame_fail(s->conn, EPROTO, "the other side sent more than its credit");
 		return;
 	}
 	s->unreturned += bytes.len;
@@ -285,7 +286,7 @@ static void receive(struct agentproto_stream *s, struct slice bytes)
 	strbuf_consume(&s->kept, s->kept_at);
 	s->kept_at = 0;
 	if (strbuf_add(&s->kept, bytes.at + n, bytes.len - (size_t)n) < 0)
-		conn_fail(s->conn, ENOMEM, "out of memory");
+		frame_fail(s->conn, ENOMEM, "out of memory");
 	else
 		watch(s, EPOLLOUT);
 }
