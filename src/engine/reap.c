@@ -43,7 +43,7 @@ int engine_remove_locked(struct engine *e, const struct engine_container *c, int
 			 bool volumes, struct err *err)
 {
 	const char *id = c->row.id;
-	int r = store_rw_remove(e->store, id, err);
+	int r = store_rw_discard(e->store, id, err);
 
 	if (r == 0)
 		r = remove_logs(e, id, err);
@@ -55,6 +55,9 @@ int engine_remove_locked(struct engine *e, const struct engine_container *c, int
 	failpoint("container-removed");
 	if (r == 0)
 		r = rundir_remove(e, id, dir_fd, err);
+	/* What takes its time comes last: it is gone already, whatever happens now. */
+	if (r == 0)
+		r = store_rw_reclaim(e->store, err);
 
 	return r;
 }

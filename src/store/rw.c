@@ -3,8 +3,10 @@
  * rw.c - writable layers: one directory for each container
  *
  * The row of the container exists before its directory and goes after it, so that a directory
- * without a row is always garbage.
+ * without a row is always garbage. To remove what is in one may take minutes: it is only moved to
+ * <root>/removed before the row goes, and emptied there, by the next writer if need be.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +19,8 @@
 #include "base/path.h"
 #include "spec/sandbox.h"
 #include "store/internal.h"
+
+#define REMOVED_DIR "removed"
 
 static int check_id(const char *id, struct err *err)
 {
@@ -77,8 +81,19 @@ static void remove_overlay_marks(int all_fd, const char *id)
 		(void)unlinkat(rw_fd, MARKS[i].name, MARKS[i].flags);
 }
 
-int store_rw_remove(struct store *s, const char *id, struct err *err)
+static int remove_tree(int dir_fd, const char *id, struct err *err)
 {
+	int r;
+
+	remove_overlay_marks(dir_fd, id);
+	r = path_rmtree(dir_fd, id, err);
+
+	return err_wrap(err, r, "remove writable layer %.12s", id);
+}
+
+int store_rw_discard(struct store *s, const char *id, struct err *err)
+{
+	char from[SPEC_ID_HEX + 16], to[SPEC_ID_HEX + 16];
 	auto_close int all_fd = -1;
 	int r = check_id(id, err);
 
@@ -87,11 +102,57 @@ int store_rw_remove(struct store *s, const char *id, struct err *err)
 	all_fd = open_all(s, err);
 	if (all_fd < 0)
 		return all_fd == -ENOENT ? 0 : all_fd;
-	remove_overlay_marks(all_fd, id);
-	r = path_rmtree(all_fd, id, err);
-	failpoint("rw-removed");
+	(void)snprintf(from, sizeof(from), "rw/%s", id);
+	(void)snprintf(to, sizeof(to), REMOVED_DIR "/%s", id);
+	r = renameat(s->root_fd, from, s->root_fd, to);
+	if (r < 0 && errno == ENOENT && mkdirat(s->root_fd, REMOVED_DIR, 0700) == 0)
+		r = renameat(s->root_fd, from, s->root_fd, to);
+	/* One that came into being anew after a removal that was cut short, or another disk. */
+	if (r < 0)
+		r = errno == ENOENT ? 0 : remove_tree(all_fd, id, err);
+	failpoint("rw-discarded");
 
-	return err_wrap(err, r, "remove writable layer %.12s", id);
+	return r;
+}
+
+/* Unless another process is at it. */
+static int reclaim_one(int dir_fd, const char *id, int lock_fd, struct err *err)
+{
+	int r = lock_take(lock_fd, REMOVED_DIR, id, LOCK_MODE_EXCLUSIVE);
+
+	if (r < 0)
+		return r == -EAGAIN ? 0 : err_set(err, -r, "lock writable layer %.12s", id);
+	r = remove_tree(dir_fd, id, err);
+	lock_release(lock_fd, REMOVED_DIR, id);
+
+	return r;
+}
+
+int store_rw_reclaim(struct store *s, struct err *err)
+{
+	int fd = openat(s->root_fd, REMOVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	auto_close int lock_fd = -1;
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir) {
+		r = fd < 0 && errno == ENOENT ? 0
+					      : err_sys(err, "list '%s/" REMOVED_DIR "'", s->root);
+		fd_close(fd);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		if (check_id(entry->d_name, NULL) < 0)
+			continue;
+		if (lock_fd < 0)
+			r = lock_fd = lock_open(s, err);
+		if (r >= 0)
+			r = reclaim_one(fd, entry->d_name, lock_fd, err);
+	}
+	closedir(dir);
+
+	return r;
 }
 
 int store_rw_usage(struct store *s, const char *id, uint64_t *ret_bytes, struct err *err)

@@ -41,6 +41,9 @@ static int recover(struct store *s, struct err *err)
 
 	if (r == 0)
 		r = mounts_recover(s, err);
+	/* What cannot be removed, such as below a mount, is no reason to refuse everything else. */
+	if (r == 0)
+		(void)store_rw_reclaim(s, NULL);
 	if (r < 0 || faccessat(s->run_fd, SCANNED, F_OK, 0) == 0)
 		return r;
 	r = reclaim_scan(s, true, NULL, NULL, err);

@@ -282,13 +282,16 @@ int store_container_list(struct store *s, struct store_containers *ret, struct e
 /* Write back everything but id, image, level and range. -ENOENT, -EEXIST (name). */
 int store_container_update(struct store *s, const struct store_container *c, struct err *err);
 
-/* Remove the row; the snapshot must be gone. */
+/* Remove the row; the writable layer has been set aside. */
 int store_container_remove(struct store *s, const char *id, struct err *err);
 
 /* Make or open the directory of a container's writable layer; the caller owns the descriptor. */
 int store_rw_open(struct store *s, const char *id, struct err *err);
-/* Remove it with all that is in it. Absent is success. */
-int store_rw_remove(struct store *s, const char *id, struct err *err);
+/* Set it aside, at once and for good, for store_rw_reclaim(). Absent is success. */
+int store_rw_discard(struct store *s, const char *id, struct err *err);
+/* Remove all that has been set aside. 0 or a negative errno; a writer's store_open() does it too.
+ */
+int store_rw_reclaim(struct store *s, struct err *err);
 /* Bytes it takes on disk, as du counts. */
 int store_rw_usage(struct store *s, const char *id, uint64_t *ret_bytes, struct err *err);
 

@@ -266,3 +266,19 @@ import_small() {
 		expect_status 125 hull $command
 	done
 }
+
+@test "a container is gone with rm, its files with the next command if rm is killed" {
+	hull run --name many busybox sh -c 'mkdir /d && touch /d/1 /d/2'
+	run env HULL_FAILPOINT=container-removed hull rm many
+	[ "$status" = 137 ]
+	expect_status 0 hull ps -aq
+	expect ""
+	[ -n "$(ls "$HULL_ROOT/removed")" ]
+	hull volume create next
+	[ -z "$(ls "$HULL_ROOT/removed")" ]
+	hull volume rm next
+	hull run --name many busybox touch /file
+	run env HULL_FAILPOINT=rw-discarded hull rm many
+	hull rm many
+	[ -z "$(ls "$HULL_ROOT/removed")" ]
+}

@@ -209,7 +209,7 @@ static void test_writable_layer(void **state)
 {
 	struct fixture *f = *state;
 	auto_done(store_container) c = { 0 };
-	char id[STORE_DIGEST_BYTES];
+	char id[STORE_DIGEST_BYTES], aside[80], layer[80];
 	uint64_t empty_bytes = 0, bytes = 0;
 	int fd;
 
@@ -229,10 +229,26 @@ static void test_writable_layer(void **state)
 	close(fd);
 	assert_ok(f, store_rw_usage(f->store, c.id, &bytes, &f->err));
 	assert_true(bytes > empty_bytes);
-	assert_ok(f, store_rw_remove(f->store, c.id, &f->err));
-	assert_ok(f, store_rw_remove(f->store, c.id, &f->err));
+	assert_ok(f, store_rw_discard(f->store, c.id, &f->err));
+	assert_ok(f, store_rw_usage(f->store, c.id, &bytes, &f->err));
+	assert_int_equal(bytes, 0);
+	(void)snprintf(aside, sizeof(aside), "removed/%s", c.id);
+	(void)snprintf(layer, sizeof(layer), "rw/%s", c.id);
+	assert_true(fixture_exists(f, aside));
+	assert_ok(f, store_rw_discard(f->store, c.id, &f->err));
+	/* It may be made again, and go again, before the first one has been removed. */
+	fd = store_rw_open(f->store, c.id, &f->err);
+	assert_ok(f, fd);
+	assert_int_equal(mkdirat(fd, "upper", 0755), 0);
+	close(fd);
+	assert_ok(f, store_rw_discard(f->store, c.id, &f->err));
+	assert_false(fixture_exists(f, layer));
+	/* The next writer finishes what a killed one began. */
+	fixture_reopen(f);
+	assert_false(fixture_exists(f, aside));
+	assert_ok(f, store_rw_reclaim(f->store, &f->err));
 	assert_int_equal(store_rw_open(f->store, "../../etc", &f->err), -EINVAL);
-	assert_int_equal(store_rw_remove(f->store, "..", &f->err), -EINVAL);
+	assert_int_equal(store_rw_discard(f->store, "..", &f->err), -EINVAL);
 }
 
 int main(void)

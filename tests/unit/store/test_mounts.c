@@ -277,6 +277,7 @@ static void NORETURN mount_often(struct fixture *f, unsigned seed)
 {
 	struct store_layer layers[3];
 	struct statfs fs;
+	char text[400];
 
 	for (unsigned i = 0; i < 3; i++)
 		fixture_digest(SEEDS[i], layers[i].diff_id);
@@ -287,8 +288,10 @@ static void NORETURN mount_often(struct fixture *f, unsigned seed)
 		unsigned len = 1 + (n + seed) % 3;
 		int fds[3] = { -1, -1, -1 };
 
-		if (store_layer_mounts(f->store, layers, len, fds, &f->err) < 0)
+		if (store_layer_mounts(f->store, layers, len, fds, &f->err) < 0) {
+			print_error("%s\n", err_text(&f->err, text, sizeof(text)));
 			_exit(2);
+		}
 		for (unsigned i = 0; i < len; i++)
 			if (fstatfs(fds[i], &fs) < 0 || fs.f_type != EROFS_MAGIC)
 				_exit(3);

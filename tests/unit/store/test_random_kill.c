@@ -87,7 +87,8 @@ static void work_container(struct fixture *f, uint64_t *state)
 		(void)close(fds[1]);
 	}
 	(void)close(store_rw_open(f->store, c.id, NULL));
-	(void)store_rw_remove(f->store, c.id, NULL);
+	(void)store_rw_discard(f->store, c.id, NULL);
+	(void)store_rw_reclaim(f->store, NULL);
 	(void)store_container_remove(f->store, c.id, NULL);
 	(void)store_layer_unmount_unused(f->store, NULL);
 }
@@ -132,7 +133,7 @@ static void reap_all(struct fixture *f)
 
 	assert_ok(f, store_container_list(f->store, &list, &f->err));
 	for (size_t i = 0; i < list.len; i++) {
-		assert_ok(f, store_rw_remove(f->store, list.items[i].id, &f->err));
+		assert_ok(f, store_rw_discard(f->store, list.items[i].id, &f->err));
 		assert_ok(f, store_container_remove(f->store, list.items[i].id, &f->err));
 	}
 	assert_ok(f, store_layer_unmount_unused(f->store, &f->err));
