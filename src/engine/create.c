@@ -300,7 +300,7 @@ static int add_row(struct engine *e, const char *name, struct engine_container *
 	for (unsigned attempt = 0; r == -EEXIST && attempt < RANDOM_NAME_ATTEMPTS; attempt++) {
 		free(c->row.name);
 		c->row.name = mem_strdup(name ? name : name_random(attempt, random));
-		r = store_container_add_with_volumes(e->store, &c->row, uses, uses_len, err);
+		r = store_container_add(e->store, &c->row, uses, uses_len, err);
 		if (name)
 			break;
 	}

@@ -216,11 +216,6 @@ int container_insert(struct store *s, const struct store_container *c, uint32_t 
 	return r;
 }
 
-int store_container_add(struct store *s, struct store_container *c, struct err *err)
-{
-	return store_container_add_with_volumes(s, c, NULL, 0, err);
-}
-
 static void load(sqlite3_stmt *query, struct store_container *ret)
 {
 	*ret = (struct store_container){

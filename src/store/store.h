@@ -263,16 +263,6 @@ struct store_containers {
 void store_containers_done(struct store_containers *list);
 DEFINE_AUTO_DONE(store_containers)
 
-/**
- * store_container_add() - Record a container and its range of ids
- * @s:		store
- * @c:		all but @uid_base, which is filled in (a free range of the pool)
- * @err:	kind CONFLICT when the name is taken, with the id of who has it
- *
- * No fsync is made. Return: 0, -EEXIST, -ENOSPC (no id range left) or another negative errno.
- */
-int store_container_add(struct store *s, struct store_container *c, struct err *err);
-
 /* By name, id, or unique prefix of an id. -ENOENT with kind NOT_FOUND, or -ENOTUNIQ. */
 int store_container_find(struct store *s, const char *ref, struct store_container *ret,
 			 struct err *err);
@@ -330,10 +320,18 @@ struct store_use {
 	bool anonymous;
 };
 
-/* As store_container_add(), in one step with its use of volumes and those that are not there. */
-int store_container_add_with_volumes(struct store *s, struct store_container *c,
-				     const struct store_use *uses, size_t uses_len,
-				     struct err *err);
+/**
+ * store_container_add() - Record a container, its range of ids and its use of volumes, in one step
+ * @s:		store
+ * @c:		all but @uid_base, which is filled in (a free range of the pool)
+ * @uses:	the volumes; those that are not there are made
+ * @uses_len:	their number
+ * @err:	kind CONFLICT when the name is taken, with the id of who has it
+ *
+ * No fsync is made. Return: 0, -EEXIST, -ENOSPC (no id range left) or another negative errno.
+ */
+int store_container_add(struct store *s, struct store_container *c, const struct store_use *uses,
+			size_t uses_len, struct err *err);
 
 /* As store_container_remove(), in one step with the anonymous volumes that it alone uses. */
 int store_container_remove_with_volumes(struct store *s, const char *id, struct err *err);

@@ -281,8 +281,8 @@ static int insert_uses(struct store *s, const char *id, const struct store_use *
 	return r;
 }
 
-int store_container_add_with_volumes(struct store *s, struct store_container *c,
-				     const struct store_use *uses, size_t uses_len, struct err *err)
+int store_container_add(struct store *s, struct store_container *c, const struct store_use *uses,
+			size_t uses_len, struct err *err)
 {
 	auto_done(db_txn) txn = { 0 };
 	uint32_t base = 0;

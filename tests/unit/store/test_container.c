@@ -20,7 +20,7 @@ static void add(struct fixture *f, struct store_container *c, unsigned seed, con
 		const char *image_id)
 {
 	fixture_container(c, seed, name, image_id);
-	assert_ok(f, store_container_add(f->store, c, &f->err));
+	assert_ok(f, store_container_add(f->store, c, NULL, 0, &f->err));
 }
 
 static void test_find(void **state)
@@ -66,7 +66,7 @@ static void test_ambiguous(void **state)
 
 		fixture_container(&one, i, name, id);
 		one.id[0] = 'a';
-		assert_ok(f, store_container_add(f->store, &one, &f->err));
+		assert_ok(f, store_container_add(f->store, &one, NULL, 0, &f->err));
 	}
 	assert_int_equal(store_container_find(f->store, "a", &c, &f->err), -ENOTUNIQ);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
@@ -82,12 +82,12 @@ static void test_name_taken(void **state)
 	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
 	add(f, &web, 1, "web", id);
 	fixture_container(&other, 2, "web", id);
-	assert_int_equal(store_container_add(f->store, &other, &f->err), -EEXIST);
+	assert_int_equal(store_container_add(f->store, &other, NULL, 0, &f->err), -EEXIST);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
 	assert_non_null(strstr(err_text(&f->err, text, sizeof(text)), web.id));
 	free(other.name);
 	other.name = mem_strdup("db");
-	assert_ok(f, store_container_add(f->store, &other, &f->err));
+	assert_ok(f, store_container_add(f->store, &other, NULL, 0, &f->err));
 	/* Renaming meets the same rule. */
 	free(other.name);
 	other.name = mem_strdup("web");
@@ -127,7 +127,7 @@ static void test_image_must_exist(void **state)
 
 	fixture_digest(4, id);
 	fixture_container(&c, 1, "web", id);
-	assert_int_equal(store_container_add(f->store, &c, &f->err), -ENOENT);
+	assert_int_equal(store_container_add(f->store, &c, NULL, 0, &f->err), -ENOENT);
 }
 
 static void test_ranges(void **state)
@@ -146,13 +146,13 @@ static void test_ranges(void **state)
 		assert_int_equal(c[i].uid_base, 1879048192 + 65536 * i);
 	}
 	fixture_container(&full, 9, "full", id);
-	assert_int_equal(store_container_add(f->store, &full, &f->err), -ENOSPC);
+	assert_int_equal(store_container_add(f->store, &full, NULL, 0, &f->err), -ENOSPC);
 	/* The range of one that went is the next one's. */
 	assert_ok(f, store_container_remove(f->store, c[1].id, &f->err));
-	assert_ok(f, store_container_add(f->store, &full, &f->err));
+	assert_ok(f, store_container_add(f->store, &full, NULL, 0, &f->err));
 	assert_int_equal(full.uid_base, c[1].uid_base);
 	(void)setenv("HULL_ID_POOL", "12-", 1);
-	assert_int_equal(store_container_add(f->store, &full, &f->err), -EINVAL);
+	assert_int_equal(store_container_add(f->store, &full, NULL, 0, &f->err), -EINVAL);
 	(void)unsetenv("HULL_ID_POOL");
 	for (unsigned i = 0; i < 3; i++)
 		store_container_done(&c[i]);
@@ -181,7 +181,7 @@ static void test_concurrent(void **state)
 
 			fixture_container(&c, i * 100 + n, name, id);
 			if (store_open(f->root, f->run_root, STORE_WRITER, &f->store, &f->err) ||
-			    store_container_add(f->store, &c, &f->err))
+			    store_container_add(f->store, &c, NULL, 0, &f->err))
 				_exit(1);
 			store_close(f->store);
 		}

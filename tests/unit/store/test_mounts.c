@@ -81,7 +81,7 @@ static void test_shared(void **state)
 	assert_ok(f, fixture_add_image(f, SEEDS, 3, "one", id));
 	fixture_container(&c, 7, "web", id);
 	c.started = true;
-	assert_ok(f, store_container_add(f->store, &c, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
 
 	get(f, layers, first);
 	get(f, layers, second);
@@ -120,7 +120,7 @@ static void test_partly_unused(void **state)
 	assert_ok(f, fixture_add_image(f, SEEDS, 1, "one", id));
 	fixture_container(&c, 7, "web", id);
 	c.started = true;
-	assert_ok(f, store_container_add(f->store, &c, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
 	get(f, layers, fds);
 	assert_ok(f, store_layer_unmount_unused(f->store, &f->err));
 	assert_int_equal(count_mounts(f), 2);

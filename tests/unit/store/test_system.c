@@ -61,7 +61,7 @@ static void test_usage_is_du(void **state)
 
 	assert_ok(f, fixture_add_image(f, ONE, 2, "one", id));
 	fixture_container(&c, 1, "web", id);
-	assert_ok(f, store_container_add(f->store, &c, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
 	fd = store_rw_open(f->store, c.id, &f->err);
 	assert_ok(f, fd);
 	assert_int_equal(mkdirat(fd, "deep", 0700), 0);

@@ -71,7 +71,7 @@ static void test_used(void **state)
 
 	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
 	fixture_container(&c, 1, "web", id);
-	assert_ok(f, store_container_add(f->store, &c, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
 	assert_ok(f, store_volume_make(f->store, "data", NULL, &v, &is_new, &f->err));
 	assert_ok(f, store_volume_use(f->store, "data", c.id, &f->err));
 	assert_ok(f, store_volume_use(f->store, "data", c.id, &f->err));
@@ -100,17 +100,15 @@ static void test_added_with_container(void **state)
 	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
 	fixture_container(&c, 1, "web", id);
 	fixture_container(&again, 2, "web", id);
-	assert_ok(f, store_container_add_with_volumes(f->store, &c, uses, 3, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, uses, 3, &f->err));
 	assert_ok(f, store_volume_find(f->store, "own", &own, &f->err));
 	assert_ok(f, store_volume_find(f->store, "data", &named, &f->err));
 	assert_true(own.anonymous && !named.anonymous);
 	assert_int_equal(access(own.path, F_OK), 0);
 	assert_int_equal(store_volume_remove(f->store, "data", NULL), -EBUSY);
 	/* Its name is taken, so no volume appears either. */
-	assert_int_equal(store_container_add_with_volumes(f->store, &again, &late, 1, NULL),
-			 -EEXIST);
-	assert_int_equal(store_container_add_with_volumes(f->store, &again, &wrong, 1, NULL),
-			 -EINVAL);
+	assert_int_equal(store_container_add(f->store, &again, &late, 1, NULL), -EEXIST);
+	assert_int_equal(store_container_add(f->store, &again, &wrong, 1, NULL), -EINVAL);
 	assert_int_equal(store_volume_remove(f->store, "late", NULL), -ENOENT);
 	assert_ok(f, store_container_remove_with_volumes(f->store, c.id, &f->err));
 	assert_int_equal(access(own.path, F_OK), -1);
@@ -130,8 +128,8 @@ static void test_removed_with_container(void **state)
 	assert_ok(f, fixture_add_image(f, SEED, 1, "one", id));
 	fixture_container(&c, 1, "web", id);
 	fixture_container(&other, 2, "db", id);
-	assert_ok(f, store_container_add(f->store, &c, &f->err));
-	assert_ok(f, store_container_add(f->store, &other, &f->err));
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
+	assert_ok(f, store_container_add(f->store, &other, NULL, 0, &f->err));
 	assert_ok(f, store_volume_make(f->store, NULL, NULL, &own, &is_new, &f->err));
 	assert_ok(f, store_volume_make(f->store, NULL, NULL, &shared, &is_new, &f->err));
 	assert_ok(f, store_volume_make(f->store, "data", NULL, &named, &is_new, &f->err));
