@@ -156,14 +156,11 @@ struct scan {
 	struct store *store;
 	int lock_fd;
 	bool repair;
-	void (*fn)(void *ctx, const char *what, bool mended);
-	void *ctx;
+	struct findings *findings;
 	struct err *err;
-	int left;
 };
 
-static void scan_found(struct scan *scan, bool mended, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void scan_found(struct scan *scan, bool mended, const char *fmt, ...)
+void findings_add(struct findings *findings, bool mended, const char *fmt, ...)
 {
 	char what[512];
 	va_list ap;
@@ -172,9 +169,9 @@ static void scan_found(struct scan *scan, bool mended, const char *fmt, ...)
 	(void)vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (!mended)
-		scan->left++;
-	if (scan->fn)
-		scan->fn(scan->ctx, what, mended);
+		findings->left++;
+	if (findings->fn)
+		findings->fn(findings->ctx, what, mended);
 }
 
 /* Call @visit for each entry of @path below the root; an absent directory has none. */
@@ -203,7 +200,7 @@ static int stray_file(struct scan *scan, int dir_fd, const char *name)
 {
 	if (scan->repair && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(scan->err, "remove '%s'", name);
-	scan_found(scan, scan->repair, "file '%s' belongs to nothing", name);
+	findings_add(scan->findings, scan->repair, "file '%s' belongs to nothing", name);
 
 	return 0;
 }
@@ -295,7 +292,8 @@ static int visit_container_dir(struct scan *scan, int dir_fd, const char *name)
 	if (scan->repair)
 		r = path_rmtree(dir_fd, name, scan->err);
 	if (r == 0)
-		scan_found(scan, scan->repair, "directory '%.64s' belongs to no container", name);
+		findings_add(scan->findings, scan->repair,
+			     "directory '%.64s' belongs to no container", name);
 
 	return r;
 }
@@ -320,8 +318,8 @@ static int visit_volume(struct scan *scan, int dir_fd, const char *name)
 		if (r < 0)
 			return r;
 	}
-	scan_found(scan, scan->repair && volume_name_valid(name),
-		   "volume directory '%.200s' has no record", name);
+	findings_add(scan->findings, scan->repair && volume_name_valid(name),
+		     "volume directory '%.200s' has no record", name);
 
 	return 0;
 }
@@ -345,21 +343,19 @@ static int scan_rows(struct scan *scan)
 		if (scan->repair)
 			r = reclaim_intend(s, INTENT_LAYER, lost.items[i], scan->err);
 		if (r == 0)
-			scan_found(scan, scan->repair, "layer %s belongs to no image",
-				   lost.items[i]);
+			findings_add(scan->findings, scan->repair, "layer %s belongs to no image",
+				     lost.items[i]);
 	}
 
 	return r == 0 && scan->repair ? reclaim_all(s, NULL, scan->err) : r;
 }
 
-int reclaim_scan(struct store *s, bool repair, void (*fn)(void *ctx, const char *what, bool mended),
-		 void *ctx, struct err *err)
+int reclaim_scan(struct store *s, bool repair, struct findings *findings, struct err *err)
 {
 	struct scan scan = {
 		.store = s,
 		.repair = repair,
-		.fn = fn,
-		.ctx = ctx,
+		.findings = findings,
 		.err = err,
 	};
 	auto_close int lock_fd = lock_open(s, err);
@@ -380,5 +376,5 @@ int reclaim_scan(struct store *s, bool repair, void (*fn)(void *ctx, const char 
 	if (r == 0)
 		r = scan_dir(&scan, "volumes", visit_volume);
 
-	return r < 0 ? r : scan.left;
+	return MIN(r, 0);
 }

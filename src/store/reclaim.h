@@ -42,18 +42,29 @@ int reclaim_settle(struct store *s, const char *kind, const char *name, struct e
 int reclaim_all(struct store *s, struct strv *ret_removed, struct err *err);
 
 /**
+ * struct findings - what is wrong with the store
+ * @fn:		called for each finding; may be NULL
+ * @ctx:	for @fn
+ * @left:	how many have not been mended
+ */
+struct findings {
+	void (*fn)(void *ctx, const char *what, bool mended);
+	void *ctx;
+	int left;
+};
+void findings_add(struct findings *findings, bool mended, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/**
  * reclaim_scan() - Walk all directories for files without a row
  * @s:		store
  * @repair:	remove them
- * @fn:		called for each one; may be NULL
- * @ctx:	for @fn
+ * @findings:	each one is added
  * @err:	filled in on failure, may be NULL
  *
  * Directories of volumes are people's data and are never removed here: they get a row again.
  *
- * Return: number of findings that are still there, or a negative errno.
+ * Return: 0 or a negative errno.
  */
-int reclaim_scan(struct store *s, bool repair, void (*fn)(void *ctx, const char *what, bool mended),
-		 void *ctx, struct err *err);
+int reclaim_scan(struct store *s, bool repair, struct findings *findings, struct err *err);
 
 #endif

@@ -37,6 +37,7 @@ static int open_dir(const char *path, struct err *err)
 /* What crashed processes left; at the first time after a boot also what a power cut left. */
 static int recover(struct store *s, struct err *err)
 {
+	struct findings findings = { 0 };
 	int fd, r = reclaim_all(s, NULL, err);
 
 	if (r == 0)
@@ -46,7 +47,7 @@ static int recover(struct store *s, struct err *err)
 		(void)store_rw_reclaim(s, NULL);
 	if (r < 0 || faccessat(s->run_fd, SCANNED, F_OK, 0) == 0)
 		return r;
-	r = reclaim_scan(s, true, NULL, NULL, err);
+	r = reclaim_scan(s, true, &findings, err);
 	if (r < 0)
 		return r;
 	fd = openat(s->run_fd, SCANNED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

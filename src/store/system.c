@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -133,25 +132,9 @@ int store_usage(struct store *s, struct store_usage *ret, struct err *err)
 struct check {
 	struct store *store;
 	bool repair;
-	void (*fn)(void *ctx, const char *what, bool mended);
-	void *ctx;
+	struct findings findings;
 	struct err *err;
-	int left;
 };
-
-static void found(struct check *check, bool mended, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void found(struct check *check, bool mended, const char *fmt, ...)
-{
-	char what[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	if (!mended)
-		check->left++;
-	check->fn(check->ctx, what, mended);
-}
 
 static int check_database(struct check *check)
 {
@@ -160,7 +143,8 @@ static int check_database(struct check *check)
 
 	while (r == 0 && (r = db_step(query, check->err)) == 1) {
 		if (strcmp(db_column_text(query, 0), "ok") != 0)
-			found(check, false, "database: %s", db_column_text(query, 0));
+			findings_add(&check->findings, false, "database: %s",
+				     db_column_text(query, 0));
 		r = 0;
 	}
 
@@ -189,8 +173,8 @@ static int check_layers(struct check *check)
 			continue;
 		if (r != -ENOENT && r != -EUCLEAN)
 			return err_wrap(check->err, r, "check layer %s", diff_id);
-		found(check, false, "%s: import %s again", err_text(&why, text, sizeof(text)),
-		      *image ? image : "its image");
+		findings_add(&check->findings, false, "%s: import %s again",
+			     err_text(&why, text, sizeof(text)), *image ? image : "its image");
 		r = check->repair && r == -EUCLEAN ? store_layer_discard(s, diff_id, check->err)
 						   : 0;
 	}
@@ -207,14 +191,15 @@ static int check_document(struct check *check, const char *digest, const char *w
 	int r = content_read(check->store, digest, &bytes, &len, &why);
 
 	if (r < 0) {
-		found(check, false, "image %s: %s: import it again", what,
-		      err_text(&why, text, sizeof(text)));
+		findings_add(&check->findings, false, "image %s: %s: import it again", what,
+			     err_text(&why, text, sizeof(text)));
 		return 0;
 	}
 	sha256_digest(bytes, len, sum);
 	if (strcmp(sum, digest) == 0)
 		return 0;
-	found(check, false, "image %s: document %s is damaged: import it again", what, digest);
+	findings_add(&check->findings, false, "image %s: document %s is damaged: import it again",
+		     what, digest);
 	content_path(digest, path);
 
 	return check->repair ? store_unlink(check->store, path, check->err) : 0;
@@ -255,8 +240,8 @@ static int check_mounts(struct check *check)
 		for (size_t j = 0; j < used.len; j++)
 			in_use = in_use || strcmp(before.items[i], used.items[j]) == 0;
 		if (!in_use)
-			found(check, check->repair, "layer %s is mounted for nobody",
-			      before.items[i]);
+			findings_add(&check->findings, check->repair,
+				     "layer %s is mounted for nobody", before.items[i]);
 	}
 
 	return r;
@@ -289,13 +274,14 @@ static int check_run_dir(struct check *check, const char *name)
 		return r;
 	r = monitor_lives(s->run_fd, name, check->err);
 	if (r == 1)
-		found(check, false, "workload %.12s runs without a record", name);
+		findings_add(&check->findings, false, "workload %.12s runs without a record", name);
 	if (r != 0)
 		return MIN(r, 0);
 	if (check->repair)
 		r = path_rmtree(s->run_fd, name, check->err);
 	if (r == 0)
-		found(check, check->repair, "run directory %.12s belongs to no container", name);
+		findings_add(&check->findings, check->repair,
+			     "run directory %.12s belongs to no container", name);
 
 	return r;
 }
@@ -327,14 +313,13 @@ int store_check(struct store *s, bool repair, void (*fn)(void *ctx, const char *
 	struct check check = {
 		.store = s,
 		.repair = repair,
-		.fn = fn,
-		.ctx = ctx,
+		.findings = { .fn = fn, .ctx = ctx },
 		.err = err,
 	};
-	int left, r = check_database(&check);
+	int r = check_database(&check);
 
-	if (r == 0 && check.left > 0)
-		return check.left; /* the rest would only repeat it */
+	if (r == 0 && check.findings.left > 0)
+		return check.findings.left; /* the rest would only repeat it */
 	if (r == 0 && repair)
 		r = reclaim_all(s, NULL, err);
 	if (r == 0)
@@ -347,7 +332,7 @@ int store_check(struct store *s, bool repair, void (*fn)(void *ctx, const char *
 		r = check_run_dirs(&check);
 	if (r < 0)
 		return err_wrap(err, r, "check the store");
-	left = reclaim_scan(s, repair, fn, ctx, err);
+	r = reclaim_scan(s, repair, &check.findings, err);
 
-	return left < 0 ? left : check.left + left;
+	return r < 0 ? r : check.findings.left;
 }
