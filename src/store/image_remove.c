@@ -31,13 +31,14 @@ static int find_user(struct store *s, const char *image_id, char **ret_user, boo
 
 #define SHORT_ID_DIGITS 12
 
-static int refuse(const char *image_id, const char *user, bool running, struct err *err)
+static int refuse(const char *image_id, const char *user, bool running, bool by_name,
+		  struct err *err)
 {
 	err_setk(err, ERR_CONFLICT, EBUSY,
 		 "conflict: unable to delete %.*s (%s) - image is being used by %s container %.*s",
 		 SHORT_ID_DIGITS, image_id + strlen("sha256:"),
-		 running ? "cannot be forced" : "must be forced", running ? "running" : "stopped",
-		 SHORT_ID_DIGITS, user);
+		 running && !by_name ? "cannot be forced" : "must be forced",
+		 running ? "running" : "stopped", SHORT_ID_DIGITS, user);
 	err_hint(err, "remove the container first: hull rm %s%.*s", running ? "-f " : "",
 		 SHORT_ID_DIGITS, user);
 
@@ -102,9 +103,10 @@ static int remove_rows(struct store *s, const char *ref, bool force, struct strv
 				SHORT_ID_DIGITS, id + strlen("sha256:"));
 	if (r == 0)
 		r = find_user(s, id, &user, &running, err);
-	/* Forced, a stopped container keeps the image, without a name, until it is removed. */
-	if (r == 0 && user && (running || !force || names == 0))
-		return refuse(id, user, running, err);
+	/* Forced, a container keeps the image, without a name; a running one all but the one named.
+	 */
+	if (r == 0 && user && ((running && !name) || !force || names == 0))
+		return refuse(id, user, running, name != NULL, err);
 	if (r == 0)
 		r = untag(s, id, NULL, ret_untagged, err);
 	if (r == 0 && !user)

@@ -95,6 +95,20 @@ import_small() {
 	expect ""
 }
 
+@test "rmi -f: the name of an image that runs goes, the image does not" {
+	hull tag busybox only
+	hull rmi busybox
+	hull run -d --name runs only sleep 1000000
+	id=$(hull images -q --no-trunc only)
+	expect_status 1 hull rmi -f "$id"
+	expect_part "cannot be forced"
+	expect_status 0 hull rmi -f only
+	expect "Untagged: only:latest"
+	expect_status 0 hull exec runs true
+	hull tag "$id" busybox
+	hull rm -f runs
+}
+
 @test "image inspect: array, template, absent" {
 	expect_status 0 hull image inspect busybox --format '{{.Os}}/{{index .RepoTags 0}}'
 	expect "linux/busybox:latest"

@@ -165,7 +165,7 @@ static void test_used_by_container(void **state)
 	fixture_container(&c, 7, "web", id);
 	c.started = true;
 	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
-	assert_int_equal(store_image_remove(f->store, "one", true, &untagged, &deleted, &f->err),
+	assert_int_equal(store_image_remove(f->store, id, true, &untagged, &deleted, &f->err),
 			 -EBUSY);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
 	c.ended = true;
