@@ -52,6 +52,8 @@ struct findings {
 	void *ctx;
 	int left;
 };
+
+/* Tell @findings of one more, in the format of printf. */
 void findings_add(struct findings *findings, bool mended, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /**

@@ -27,6 +27,7 @@ struct aml {
 /* Write into @buf. */
 void aml_init(struct aml *aml, uint8_t *buf, size_t buf_bytes);
 
+/* Bytes as they are. */
 void aml_byte(struct aml *aml, uint8_t value);
 void aml_bytes(struct aml *aml, const void *bytes, size_t len);
 /* The low @bytes of a number, little-endian. */

@@ -35,12 +35,14 @@ struct virtio_balloon_stats {
 	uint64_t free_bytes, total_bytes, available_bytes, cache_bytes, major_faults;
 };
 
+/* Copy the figures. */
 void virtio_balloon_get_stats(const struct virtio_balloon *balloon,
 			      struct virtio_balloon_stats *ret);
 
 /* Ask the guest for new figures; @updates grows when they come. */
 void virtio_balloon_ask(struct virtio_balloon *balloon);
 
+/* What the machine plugs in; it lives as long as @balloon. */
 struct virtio_device *virtio_balloon_device(struct virtio_balloon *balloon);
 
 struct virtio_balloon_state {

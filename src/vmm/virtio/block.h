@@ -42,6 +42,7 @@ int virtio_block_new(const struct virtio_env *env, const struct virtio_block_opt
 /* Wait for the requests in flight, then let go of the file. */
 void virtio_block_free(struct virtio_block *block);
 
+/* What the machine plugs in; it lives as long as @block. */
 struct virtio_device *virtio_block_device(struct virtio_block *block);
 
 /* Requests in flight; with the device paused it comes to 0 by itself, and then it may be saved. */
@@ -53,6 +54,7 @@ struct virtio_block_stats {
 	uint64_t read_bytes, written_bytes;
 };
 
+/* Copy the figures. */
 void virtio_block_get_stats(const struct virtio_block *block, struct virtio_block_stats *ret);
 
 /* What the thread of the event loop calls for this disk. */

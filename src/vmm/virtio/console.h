@@ -47,6 +47,7 @@ void virtio_console_free(struct virtio_console *console);
 /* The terminal has another size now. */
 void virtio_console_resize(struct virtio_console *console, uint16_t columns, uint16_t rows);
 
+/* What the machine plugs in; it lives as long as @console. */
 struct virtio_device *virtio_console_device(struct virtio_console *console);
 
 /* A port as a snapshot keeps it. */

@@ -27,6 +27,7 @@ int virtio_fs_new(const struct virtio_env *env, const char *tag, int fd, struct 
 		  struct err *err);
 void virtio_fs_free(struct virtio_fs *fs);
 
+/* What the machine plugs in; it lives as long as @fs. */
 struct virtio_device *virtio_fs_device(struct virtio_fs *fs);
 
 #endif

@@ -13,6 +13,7 @@ struct virtio_rng;
 int virtio_rng_new(const struct virtio_env *env, struct virtio_rng **ret, struct err *err);
 void virtio_rng_free(struct virtio_rng *rng);
 
+/* What the machine plugs in; it lives as long as @rng. */
 struct virtio_device *virtio_rng_device(struct virtio_rng *rng);
 
 extern const struct confine_list virtio_rng_calls;
