@@ -26,8 +26,8 @@ int options_log(const struct strv *texts, struct engine_config *config, struct e
  * options_modes() - Check and complete where namespaces come from
  * @config:	@config->modes is completed: no member but the optional ones is NULL afterwards
  * @level:	what it can share with the host
- * @err:	kind UNSUPPORTED when the level cannot, with its reason; so too for --device, --kernel
- *		and --storage-opt size
+ * @err:	kind UNSUPPORTED when the level cannot, with its reason; --device, --kernel and
+ *		--storage-opt size are checked likewise
  *
  * --privileged, and sharing a namespace with the host or another container, imply
  * --userns host, unless the user says --userns private.

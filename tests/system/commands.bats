@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # commands.bats - the other commands: names, listings, formats, errors
 
+bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup_file() { make_store; }
@@ -98,6 +99,8 @@ teardown() { remove_containers; }
 		isolation=container third second first
 		isolation=vm
 	LIST
+	hull rm first
+	hull volume rm kept
 	expect_status 1 hull ps --filter before=nobody
 	expect_part "no such container"
 	expect_status 1 hull ps --filter colour=red
