@@ -202,7 +202,7 @@ int bootstrap_busybox(struct store *s, const char *name, struct progress *progre
 	if (r < 0)
 		ingest_abort(&m.ingest);
 	else
-		r = rootfs_add(s, &m.ingest, &image, "hull image bootstrap busybox", name, ret_id,
+		r = rootfs_add(&m.ingest, &image, "hull image bootstrap busybox", name, ret_id,
 			       err);
 	progress_end(progress, r < 0 ? NULL : "done");
 

@@ -201,8 +201,7 @@ static int make_image(const struct making *m, char ret_id[STORE_DIGEST_BYTES], s
 		return r;
 	}
 
-	return rootfs_add(m->store, &ingest, &image, "hull image bootstrap debian", m->name, ret_id,
-			  err);
+	return rootfs_add(&ingest, &image, "hull image bootstrap debian", m->name, ret_id, err);
 }
 
 int bootstrap_debian(struct store *s, const struct bootstrap_debian *want,

@@ -283,8 +283,8 @@ static int import_rootfs(struct importer *im, const struct head *head, struct er
 		if (r < 0)
 			ingest_abort(&ingest);
 		else
-			r = rootfs_add(im->store, &ingest, &image, "hull image import",
-				       im->request->name, id, err);
+			r = rootfs_add(&ingest, &image, "hull image import", im->request->name, id,
+				       err);
 	}
 	progress_end(im->progress, r < 0 ? NULL : "done");
 

@@ -82,10 +82,10 @@ static int add_image(struct store *s, const struct spec_image *image,
 	return r;
 }
 
-int rootfs_add(struct store *s, struct ingest *ingest, struct spec_image *image,
-	       const char *made_by, const char *name, char ret_id[STORE_DIGEST_BYTES],
-	       struct err *err)
+int rootfs_add(struct ingest *ingest, struct spec_image *image, const char *made_by,
+	       const char *name, char ret_id[STORE_DIGEST_BYTES], struct err *err)
 {
+	struct store *s = ingest->store;
 	struct unpack_result layer;
 	char now[CLOCK_RFC3339_BYTES];
 	int r = ingest_finish(ingest, &layer, err);

@@ -12,7 +12,6 @@
 
 /**
  * rootfs_add() - Finish the layer and make the image visible
- * @s:		store
  * @ingest:	given; all of the archive has been fed to it
  * @image:	config so far: what is not set gets its default; the layer is added to it
  * @made_by:	for the history
@@ -22,9 +21,8 @@
  *
  * Return: 0 or a negative errno.
  */
-int rootfs_add(struct store *s, struct ingest *ingest, struct spec_image *image,
-	       const char *made_by, const char *name, char ret_id[STORE_DIGEST_BYTES],
-	       struct err *err);
+int rootfs_add(struct ingest *ingest, struct spec_image *image, const char *made_by,
+	       const char *name, char ret_id[STORE_DIGEST_BYTES], struct err *err);
 
 /* The processor this program runs on, as image configs spell it. */
 const char *rootfs_architecture(void);

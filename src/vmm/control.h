@@ -13,7 +13,6 @@
  * @source:	of the machine's loop
  * @vmm:	the machine, which @configured says has been made
  * @configured:	vmm_init() has been called
- * @failure:	why the machine could not be made
  * @pause_seq:	the request to pause that waits for its answer
  * @pausing:	there is one
  */
