@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 #include "cli/commands.h"
 #include "cli/confirm.h"
+#include "cli/documents.h"
 #include "cli/format.h"
 #include "wire/json.h"
 
@@ -139,54 +140,21 @@ const struct command command_volume_list = {
 
 /* ---- inspect ---- */
 
-struct inspect_args {
-	const char *format;
-};
-
-static const struct opt inspect_opts[] = {
-	{ 'f', "format", OPT_TEXT, offsetof(struct inspect_args, format), NULL, NULL,
-	  "Print json, or by a template such as '{{.Mountpoint}}'" },
-	OPT_END,
-};
-
-struct inspect {
-	struct engine *engine;
-	json_t *documents;
-};
-
-static int inspect_one(void *ctx, const char *word, struct err *err)
-{
-	const struct inspect *inspect = ctx;
-	json_t *doc = NULL;
-	int r = engine_volume_inspect(inspect->engine, word, &doc, err);
-
-	if (r == 0)
-		json_array_append_new(inspect->documents, doc);
-
-	return r;
-}
+static const struct opt inspect_opts[] = { DOCUMENTS_FORMAT_OPT("{{.Mountpoint}}"), OPT_END };
 
 static int run_inspect(struct cli *cli, const void *args, char **words, int words_len,
 		       struct err *err)
 {
-	const struct inspect_args *a = args;
-	auto_json *documents = json_array();
-	struct inspect inspect = { .documents = documents };
-	int status, r = cli_engine(cli, CLI_ENGINE_READ, &inspect.engine, err);
+	const struct documents_ask ask = { args, words, words_len, engine_volume_inspect };
 
-	if (r < 0)
-		return r;
-	status = cli_each(cli, words, words_len, inspect_one, &inspect);
-	r = format_documents(stdout, a->format, documents, err);
-
-	return r < 0 ? r : status;
+	return documents_print(cli, &ask, err);
 }
 
 const struct command command_volume_inspect = {
 	.usage = "[OPTIONS] VOLUME [VOLUME...]",
 	.summary = "Show everything about volumes",
 	.opts = inspect_opts,
-	.args_bytes = sizeof(struct inspect_args),
+	.args_bytes = sizeof(struct documents_args),
 	.min_words = 1,
 	.max_words = COMMAND_MANY,
 	.run = run_inspect,
