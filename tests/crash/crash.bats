@@ -9,7 +9,7 @@ setup_file() { make_store; }
 teardown_file() { remove_store; }
 
 setup() {
-	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine"
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine" "$store"
 }
 
 # What must hold after any crash: no lie, removable, nothing left.
@@ -22,7 +22,7 @@ recovers() {
 	for id in $(hull ps -aq); do hull rm -f "$id"; done
 	run hull system check
 	[ "$status" = 0 ] || { echo "system check: $output"; return 1; }
-	run python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/machine"
+	run python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/machine" "$store"
 	expect ""
 	expect_status 0 hull run --rm busybox echo works
 	expect works

@@ -147,6 +147,13 @@ $(seq -f %04g 0 1499 | sha256sum)"
 	rm -r "$HULL_ROOT"
 }
 
+@test "a lowest layer that hides all below it, which is nothing" {
+	expect_status 0 hull image import --quiet "$store/good/opaque-base.tar" --name opaque
+	run hull run --rm opaque cat /upper
+	expect 6
+	hull image rm opaque
+}
+
 @test "many imports of the same layers at once" {
 	export HULL_ROOT=$store/many
 	local pids=() pid
@@ -190,7 +197,7 @@ $(seq -f %04g 0 1499 | sha256sum)"
 	hull run -d --name uses busybox sleep 1000000
 	run hull image rm busybox
 	[ "$status" = 1 ]
-	expect_part uses
+	expect_part "image is being used by running container"
 	expect_status 0 hull run --rm busybox true
 }
 

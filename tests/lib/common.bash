@@ -12,7 +12,7 @@ make_store() {
 	mkdir "$store/host"
 	export HULL_ROOT=$store/root HULL_RUN_ROOT=$store/run store build
 	export PATH=$build/bin:$PATH
-	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/before"
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/before" "$store"
 	hull image bootstrap busybox >/dev/null
 }
 
@@ -23,7 +23,7 @@ remove_store() {
 	hull volume prune --force >/dev/null 2>&1 || true
 	hull images -q --no-trunc | sort -u | xargs -r hull image rm -f >/dev/null 2>&1 || true
 	hull system check >&2
-	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/before" >&2
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$store/before" "$store" >&2
 	rm -rf "$store"
 }
 

@@ -75,7 +75,8 @@ class Hull:
         self.roots = ["--root", str(root), "--run-root", str(run_root)]
         self.root, self.run_root = pathlib.Path(root), pathlib.Path(run_root)
         self.limit_s = limit_s
-        self.env = dict(os.environ)
+        # What a process inherits tells leaks.py whose it is.
+        self.env = dict(os.environ, HULL_TEST_STORE=str(root))
 
     def argv(self, *args):
         return [self.program, *self.roots, *map(os.fsdecode, args)]

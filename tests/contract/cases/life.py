@@ -51,7 +51,7 @@ def level_named(box):
 def destroy_after_failure(box):
     """Whatever stops a start, nothing of it stays."""
     box.run("true").ok()
-    before = leaks.snapshot()
+    before = leaks.snapshot(box.suite.scratch.path)
     files = tree(box)
     failures = {
         "unknown command": (["no-such-command"], []),
@@ -65,7 +65,7 @@ def destroy_after_failure(box):
         result = box.run(*command, options=options)
         require(result.status in (125, 126, 127), f"{what}: status {result.status}")
         require(result.err.startswith(b"hull: "), f"{what}: message {result.err!r}")
-        same(leaks.left(before), [], f"{what}: left behind")
+        same(leaks.left(before, box.suite.scratch.path), [], f"{what}: left behind")
         same(tree(box), files, f"{what}: files in the store and the run directory")
 
 
@@ -96,8 +96,8 @@ def cycles(box):
         box.hull.text("rm", "-f", name)
     box.shared()
     cycle()
-    before, files = leaks.snapshot(), tree(box)
+    before, files = leaks.snapshot(box.suite.scratch.path), tree(box)
     for _ in range(box.suite.cycles):
         cycle()
-    same(leaks.left(before), [], "left behind")
+    same(leaks.left(before, box.suite.scratch.path), [], "left behind")
     same(tree(box), files, "files in the store and the run directory")
