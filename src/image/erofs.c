@@ -8,10 +8,12 @@
 #include <isa-l/crc.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "image/erofs_priv.h"
 
 #define MAX_CHUNKS (1U << 20) /* of one file: 4 GiB in single blocks, and larger chunks beyond */
+#define LABEL_HIDES_ALL "hides-all"
 #define MAX_CHUNK_BITS (EROFS_BLOCK_BITS + 31)
 
 static int out_of_memory(struct err *err)
@@ -425,7 +427,7 @@ static int fix_nlink(void *ctx, const struct tree_inode *inode, struct err *err)
 				&nlink, sizeof(nlink), err);
 }
 
-static void fill_super(struct erofs *e)
+static void fill_super(struct erofs *e, bool hides_all)
 {
 	struct erofs_super *super = (struct erofs_super *)(e->head + EROFS_SUPER_AT);
 	size_t root_at = EROFS_SUPER_AT + sizeof(*super);
@@ -440,6 +442,8 @@ static void fill_super(struct erofs *e)
 		.blocks = to_le32((uint32_t)(erofs_sink_at(&e->sink) >> EROFS_BLOCK_BITS)),
 		.feature_incompat = to_le32(e->feature_incompat),
 	};
+	if (hides_all)
+		memcpy(super->volume_name, LABEL_HIDES_ALL, sizeof(LABEL_HIDES_ALL));
 	sum = crc32_iscsi(e->head + EROFS_SUPER_AT, EROFS_BLOCK_BYTES - EROFS_SUPER_AT, ~0U);
 	super->checksum = to_le32(sum);
 }
@@ -454,8 +458,20 @@ int erofs_finish(struct erofs *e, struct tree *tree, struct err *err)
 		r = erofs_sink_flush(&e->sink, err);
 	if (r < 0)
 		return r;
-	fill_super(e);
+	fill_super(e, tree_root(tree)->dir->opaque);
 	r = tree_each_inode(tree, fix_nlink, e, err);
 
 	return r < 0 ? r : erofs_sink_patch(&e->sink, 0, e->head, EROFS_BLOCK_BYTES, err);
+}
+
+int erofs_hides_all(int fd)
+{
+	struct erofs_super super;
+	ssize_t n = pread(fd, &super, sizeof(super), EROFS_SUPER_AT);
+
+	if (n < 0)
+		return -errno;
+
+	return n == (ssize_t)sizeof(super) &&
+	       memcmp(super.volume_name, LABEL_HIDES_ALL, sizeof(LABEL_HIDES_ALL)) == 0;
 }

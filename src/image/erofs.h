@@ -83,4 +83,15 @@ int erofs_special(struct erofs *e, const struct tree_attr *attr, uint32_t dev_ma
  */
 int erofs_finish(struct erofs *e, struct tree *tree, struct err *err);
 
+/**
+ * erofs_hides_all() - Does a layer hide all layers below it?
+ * @fd:		file that erofs_finish() wrote, borrowed
+ *
+ * It does when its root is opaque. Overlayfs does not look at that mark of a layer's root, so the
+ * volume's label says it, too.
+ *
+ * Return: 1, 0, or a negative errno.
+ */
+int erofs_hides_all(int fd);
+
 #endif

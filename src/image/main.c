@@ -173,6 +173,9 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 	progress_init(&progress, &screen, options->quiet);
 	r = import_path(s, &request, &progress, &result, err);
 	store_close(s);
+	/* Layers that came in before the failure go with the next writer: be that one. */
+	if (r < 0 && open_store(options, &s, NULL) == 0)
+		store_close(s);
 	print_loaded(options, &result);
 
 	return r;

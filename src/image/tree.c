@@ -389,9 +389,14 @@ int tree_link_target(struct tree *t, const char *path, struct tree_inode **ret, 
 			return refuse(err,
 				      "the target of the hard link leads through a link or a file");
 		node = node->dir ? tree_find(t, node, name) : NULL;
-		if (!node)
-			return err_setk(err, ERR_UNSUPPORTED, ENOENT,
-					"the target of the hard link is not in this layer");
+		if (!node) {
+			(void)err_setk(err, ERR_UNSUPPORTED, ENOENT,
+				       "the target of the hard link is not in this layer");
+			/* The layer's file is shared by images that have other layers below it. */
+			err_hint(err, "links to files of lower layers are not supported: have the "
+				      "image built with a copy, or squashed");
+			return -ENOENT;
+		}
 	}
 	if (!node->inode)
 		return refuse(err, "the target of the hard link is a folder or a whiteout");

@@ -153,6 +153,9 @@ def make_good(top):
     write_archive(top / "docker-gzip.tar", image.docker_files(True, gzip.compress))
     twice = Image([first, second, first, layer([entry("last")]), second], gzip.compress, "good:twice")
     write_archive(top / "twice.tar", twice.files())
+    base = layer([*shell(), entry(".wh..wh..opq")])
+    opaque = Image([base, layer([entry("upper", data=b"6")])], gzip.compress, "good:opaque")
+    write_archive(top / "opaque-base.tar", opaque.files())
     plain = layer([*shell(), *odd_entries()])
     (top / "rootfs.tar").write_bytes(plain)
     (top / "rootfs.tar.gz").write_bytes(gzip.compress(plain))
@@ -197,6 +200,11 @@ def make_evil(top, outside):
     good = layer(shell())
     write("truncated", "", layer([entry("a", data=bytes(100000))])[:50000])
     write("truncated-gzip", "", gzip.compress(good)[:200000])
+    for name, why, second in (
+            ("opaque-root", "hides all layers", [entry("x"), entry(".wh..wh..opq")]),
+            ("hardlink-lower", "not in this layer", [entry("hard", tarfile.LNKTYPE, linkname="bin/busybox")])):
+        image = Image([good, layer(second)], gzip.compress, "evil:latest")
+        write(name, why, layer([entry(n, data=d) for n, d in image.files().items()]))
     write_tampered(write, good)
 
 
