@@ -277,3 +277,61 @@ teardown() { remove_containers; }
 		expect_part "[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 	done
 }
+
+# What both levels show in the same way; one boot of a machine for all of it.
+@test "limits, capabilities and names are seen by the workload, at both levels" {
+	local script='grep -w db /etc/hosts; cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_forward;
+		cat /proc/sys/kernel/shmmax; ulimit -n; hostname; cat /etc/hostname; id -G; nproc
+		sed -n "s/CapBnd:.0*//p; s/Cpus_allowed_list:.//p" /proc/self/status
+		df -k /dev/shm | tail -n 1 | tr -s " " | cut -d" " -f2'
+	for level in container vm; do
+		expect_status 0 hull run --rm --isolation $level --add-host db:10.1.2.3 --oom-score-adj 123 \
+			--sysctl net.ipv4.ip_forward=1 --sysctl kernel.shmmax=4096000 --ulimit nofile=99:99 \
+			--hostname here --group-add 77 --cap-drop ALL --cap-add NET_RAW --cpuset-cpus 0 \
+			--cpu-shares 512 --cpus 0.5 -m 128m --memory-swap 200m --shm-size 9m \
+			--pids-limit 50 busybox sh -c "$script"
+		expect $'10.1.2.3\tdb\n123\n1\n4096000\n99\nhere\nhere\n0 77\n1\n2000\n0\n9216'
+	done
+}
+
+@test "a machine's disk has the size asked for" {
+	expect_status 0 hull run --rm --isolation vm --storage-opt size=1g busybox sh -c \
+		'df -m / | tail -n 1 | tr -s " " | cut -d" " -f2'
+	[ "$output" -gt 900 ] && [ "$output" -le 1024 ]
+}
+
+@test "options that the engine keeps are shown and followed" {
+	printf 'from=file\n# comment\nother=x\n' >"$store/labels"
+	hull run -d --name keeps --label-file "$store/labels" --label from=option --stop-timeout 0 \
+		--stop-signal USR1 --log-opt max-size=1m --log-opt max-file=2 --cpu-shares 512 \
+		--memory-swap 200m -m 100m --pull never busybox sh -c 'trap "" USR1; while :; do sleep 1; done'
+	run hull inspect --format '{{index .Config.Labels "from"}} {{index .Config.Labels "other"}}
+		{{- " "}}{{.Config.StopTimeout}} {{.Config.StopSignal}} {{.HostConfig.CpuShares}}
+		{{- " "}}{{.HostConfig.MemorySwap}}' keeps
+	expect "option x 0 USR1 512 209715200"
+	# Its stop signal is ignored, and it is given no time.
+	expect_status 0 timeout 8 hull stop keeps
+	run hull inspect --format '{{.State.ExitCode}}' keeps
+	expect 137
+	expect_status 125 hull run --rm --pull always busybox true
+	expect_part "hint: hull image import"
+}
+
+@test "--sig-proxy passes signals on, unless it is off" {
+	hull run --name proxied busybox sh -c \
+		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out" &
+	local client=$!
+	await grep -q ready "$store/out"
+	kill -TERM $client
+	status=0
+	wait $client || status=$?
+	[ "$status" = 7 ]
+	hull run --name alone --sig-proxy=false busybox sh -c \
+		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out2" &
+	client=$!
+	await grep -q ready "$store/out2"
+	kill -TERM $client
+	wait $client || true
+	run hull inspect --format '{{.State.Status}}' alone
+	expect running
+}
