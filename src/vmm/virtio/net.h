@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net.h - virtio network card on a tap device
+ *
+ * Checksums and segmentation are left to whoever at the end needs them done: packets of up to
+ * 64 KiB go through whole where both sides can take them.
+ */
+#ifndef VMM_VIRTIO_NET_H
+#define VMM_VIRTIO_NET_H
+
+#include "vmm/virtio/device.h"
+
+#define VIRTIO_NET_MAC_BYTES 6
+
+/**
+ * struct virtio_net_options - a network card
+ * @fd:		of /dev/net/tun, attached with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR; given
+ * @mac:	address of the guest
+ * @mtu:	largest packet without segmentation, or 0: 1500
+ */
+struct virtio_net_options {
+	int fd;
+	uint8_t mac[VIRTIO_NET_MAC_BYTES];
+	uint16_t mtu;
+};
+
+struct virtio_net;
+
+/**
+ * virtio_net_new() - Make a network card
+ * @env:	where it lives
+ * @options:	see there
+ * @ret:	the device
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0 or a negative errno; the descriptor is taken also on failure.
+ */
+int virtio_net_new(const struct virtio_env *env, const struct virtio_net_options *options,
+		   struct virtio_net **ret, struct err *err);
+void virtio_net_free(struct virtio_net *net);
+
+/* Tell the guest that the cable is in, or out. */
+void virtio_net_set_link(struct virtio_net *net, bool up);
+
+/* Figures since the machine was made, from the guest's point of view. */
+struct virtio_net_stats {
+	uint64_t received_packets, received_bytes, received_dropped;
+	uint64_t sent_packets, sent_bytes, sent_dropped;
+};
+
+/* Copy the figures. */
+void virtio_net_get_stats(const struct virtio_net *net, struct virtio_net_stats *ret);
+
+/* What the machine plugs in; it lives as long as @net. */
+struct virtio_device *virtio_net_device(struct virtio_net *net);
+
+extern const struct confine_list virtio_net_calls;
+
+#endif

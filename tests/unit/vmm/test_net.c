@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_net.c - packets through the network card, by a socket of packets and by a real tap
+ */
+#include "check.h"
+#include "vmm/lying_guest.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "vmm/virtio/net.h"
+
+#define RECEIVE 0
+#define TRANSMIT 1
+#define HEAD sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define MERGE VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
+
+struct fixture {
+	struct lying_guest g;
+	struct virtio_net *net;
+	int fd; /* the other end of the cable */
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct virtio_net_options options = { .mac = { 2, 3, 4, 5, 6, 7 }, .mtu = 1400 };
+	int fds[2];
+
+	assert_non_null(f);
+	lying_guest_init(&f->g);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	f->fd = fds[0];
+	options.fd = fds[1];
+	assert_int_equal(virtio_net_new(&f->g.env, &options, &f->net, NULL), 0);
+	lying_guest_find(&f->g);
+	guest_start(&f->g, MERGE);
+	*state = f;
+
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_net_free(f->net);
+	fd_close(f->fd);
+	lying_guest_done(&f->g);
+	free(f);
+
+	return 0;
+}
+
+/* A packet whose bytes tell where they belong. */
+static void send_in(struct fixture *f, uint8_t first, size_t bytes)
+{
+	static uint8_t packet[70000];
+
+	memset(packet, 0, HEAD);
+	for (size_t i = 0; i < bytes; i++)
+		packet[HEAD + i] = (uint8_t)(first + i * 3);
+	assert_int_equal(write(f->fd, packet, HEAD + bytes), HEAD + bytes);
+}
+
+static void offer(struct fixture *f, uint64_t gpa, uint32_t bytes)
+{
+	(void)guest_add(&f->g, RECEIVE,
+			&(struct guest_buf){ .gpa = gpa, .bytes = bytes, .writable = true }, 1);
+	guest_notify(&f->g, RECEIVE);
+	lying_guest_run(&f->g);
+}
+
+static void test_configuration(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(guest_read(&f->g, f->g.config, 4), 0x05040302);
+	assert_int_equal(guest_read(&f->g, f->g.config + 6, 2), VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(guest_read(&f->g, f->g.config + 10, 2), 1400);
+	virtio_net_set_link(f->net, false);
+	assert_true(guest_interrupted(&f->g, 0));
+	assert_int_equal(guest_read(&f->g, f->g.config + 6, 2), 0);
+}
+
+/* One packet in many buffers: none before there are enough, then all at once. */
+static void test_merge(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_net_hdr_mrg_rxbuf *head;
+	uint64_t gpa = guest_alloc(&f->g, 64 * KIB);
+	uint32_t used_head, bytes, total = 0;
+
+	send_in(f, 9, 1000);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_false(guest_used(&f->g, RECEIVE, &used_head, &bytes));
+		offer(f, gpa + 100ULL * i, 100);
+	}
+	assert_false(guest_used(&f->g, RECEIVE, &used_head, &bytes));
+	offer(f, gpa + 1000, 100);
+	while (guest_used(&f->g, RECEIVE, &used_head, &bytes))
+		total += bytes;
+	assert_int_equal(total, HEAD + 1000);
+	head = guest_at(&f->g, gpa);
+	assert_int_equal(le16toh(head->num_buffers), 11);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(((uint8_t *)(head + 1))[i], (uint8_t)(9 + i * 3));
+	assert_true(guest_interrupted(&f->g, RECEIVE + 1));
+}
+
+static void test_without_merge(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_net_stats stats;
+	uint64_t gpa;
+
+	guest_start(&f->g, 0);
+	gpa = guest_alloc(&f->g, 4096);
+	send_in(f, 1, 500); /* too large for what is there: lost */
+	send_in(f, 2, 400);
+	offer(f, gpa, HEAD + 400);
+	assert_int_equal(((uint8_t *)guest_at(&f->g, gpa))[HEAD], 2);
+	assert_int_equal(
+		le16toh(((struct virtio_net_hdr_mrg_rxbuf *)guest_at(&f->g, gpa))->num_buffers), 1);
+	virtio_net_get_stats(f->net, &stats);
+	assert_int_equal(stats.received_dropped, 1);
+	assert_int_equal(stats.received_packets, 1);
+	assert_int_equal(stats.received_bytes, 400);
+}
+
+/* More than anybody reads: the cable drops it, and later packets come through. */
+static void test_flood(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t packet[1500] = { 0 };
+	uint64_t gpa = guest_alloc(&f->g, 4096);
+	uint32_t used_head, bytes;
+	unsigned refused = 0, got = 0;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		refused += write(f->fd, packet, sizeof(packet)) < 0;
+		lying_guest_run(&f->g);
+	}
+	assert_true(refused > 10000);
+	do {
+		offer(f, gpa, 2048);
+	} while (guest_used(&f->g, RECEIVE, &used_head, &bytes) && ++got);
+	assert_int_equal(got, 20000 - refused);
+	send_in(f, 7, 60);
+	assert_true(guest_wait_used(&f->g, RECEIVE, &used_head, &bytes));
+	assert_int_equal(((uint8_t *)guest_at(&f->g, gpa))[HEAD], 7);
+}
+
+static void test_transmit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gpa = guest_alloc(&f->g, 128 * KIB);
+	struct guest_buf bufs[] = { { .gpa = gpa, .bytes = 5 },
+				    { .gpa = gpa + 5, .bytes = 20 },
+				    { .gpa = gpa + 25, .bytes = 100 } };
+	uint8_t packet[2048];
+	struct virtio_net_stats stats;
+
+	for (unsigned i = HEAD; i < 125; i++)
+		((uint8_t *)guest_at(&f->g, gpa))[i] = (uint8_t)i;
+	assert_int_equal(guest_request(&f->g, TRANSMIT, bufs, 3), 0);
+	assert_int_equal(read(f->fd, packet, sizeof(packet)), 125);
+	for (unsigned i = HEAD; i < 125; i++)
+		assert_int_equal(packet[i], i);
+	/* Half a header, no packet, and more than any packet: dropped. */
+	assert_int_equal(guest_request(&f->g, TRANSMIT, bufs, 1), 0);
+	bufs[0].bytes = HEAD;
+	assert_int_equal(guest_request(&f->g, TRANSMIT, bufs, 1), 0);
+	bufs[1].bytes = 100000;
+	assert_int_equal(guest_request(&f->g, TRANSMIT, bufs, 2), 0);
+	assert_int_equal(read(f->fd, packet, sizeof(packet)), -1);
+	virtio_net_get_stats(f->net, &stats);
+	assert_int_equal(stats.sent_packets, 1);
+	assert_int_equal(stats.sent_dropped, 3);
+}
+
+/* A tap that takes nothing makes the guest wait; nothing is lost or doubled. */
+static void test_transmit_waits(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t packet[2048];
+	unsigned got = 0, done = 0;
+	uint32_t used_head, bytes;
+
+	for (unsigned i = 0; i < 250; i++) {
+		struct guest_buf buf = { .gpa = guest_alloc(&f->g, 1512), .bytes = 1512 };
+
+		((uint8_t *)guest_at(&f->g, buf.gpa))[HEAD] = (uint8_t)i;
+		(void)guest_add(&f->g, TRANSMIT, &buf, 1);
+	}
+	guest_notify(&f->g, TRANSMIT);
+	lying_guest_run(&f->g);
+	while (read(f->fd, packet, sizeof(packet)) > 0) {
+		assert_int_equal(packet[HEAD], (uint8_t)got++);
+		lying_guest_run(&f->g);
+	}
+	assert_int_equal(got, 250);
+	while (guest_used(&f->g, TRANSMIT, &used_head, &bytes))
+		done++;
+	assert_int_equal(done, 250);
+}
+
+/* The tap is taken away: the loop comes to rest, the device lives. */
+static void test_tap_goes(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gpa = guest_alloc(&f->g, 4096);
+	struct guest_buf buf = { .gpa = gpa, .bytes = 80 };
+
+	offer(f, gpa, 4096);
+	f->fd = fd_close(f->fd);
+	lying_guest_run(&f->g); /* returns only if nothing is ready for ever */
+	assert_int_equal(guest_request(&f->g, TRANSMIT, &buf, 1), 0);
+	assert_false(guest_status(&f->g) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* A real one takes the header as it is, and hands over offloads only as agreed. */
+static void test_real_tap(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_net *net;
+	struct virtio_net_options options = { .mac = { 2, 0, 0, 0, 0, 9 } };
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct virtio_net_stats stats;
+	struct guest_buf buf = { .bytes = HEAD + 60 };
+
+	options.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (options.fd < 0 || ioctl(options.fd, TUNSETIFF, &request) < 0) {
+		fd_close(options.fd);
+		skip();
+	}
+	lying_guest_init(&g);
+	assert_int_equal(virtio_net_new(&g.env, &options, &net, NULL), 0);
+	lying_guest_find(&g);
+	guest_start(&g, ~0ULL);
+	buf.gpa = guest_alloc(&g, buf.bytes);
+	/* The link is down: the kernel refuses the packet, the guest does not notice. */
+	assert_int_equal(guest_request(&g, TRANSMIT, &buf, 1), 0);
+	virtio_net_get_stats(net, &stats);
+	assert_int_equal(stats.sent_packets + stats.sent_dropped, 1);
+	virtio_net_free(net);
+	lying_guest_done(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_merge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_transmit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_transmit_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tap_goes, setup, teardown),
+		cmocka_unit_test(test_real_tap),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}
