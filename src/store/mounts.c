@@ -146,8 +146,9 @@ static int clone_layer(const struct store_layer *layer, struct err *err)
 	int fd = mount_clone(AT_FDCWD, mount_point(layer), false, err);
 	struct statfs fs;
 
+	/* EINVAL: it has been unmounted since the path was looked up. */
 	if (fd < 0)
-		return fd;
+		return fd == -EINVAL ? -ENOENT : fd;
 	if (fstatfs(fd, &fs) == 0 && fs.f_type == EROFS_SUPER_MAGIC_V1)
 		return fd;
 	fd_close(fd);
