@@ -87,8 +87,9 @@ static void set_offloads(struct virtio_net *net)
 }
 
 enum delivery {
-	DELIVERED, /* or dropped */
-	NO_BUFFERS,
+	DELIVERED,    /* or dropped */
+	NO_BUFFERS,   /* the driver will notify */
+	MORE_BUFFERS, /* they have come meanwhile */
 };
 
 /* Where the number of buffers goes in the first of them; NULL when the driver cut it in two. */
@@ -111,6 +112,7 @@ static enum delivery deliver(struct virtio_net *net, struct virtq *q)
 	unsigned max = virtio_has(&net->dev, VIRTIO_NET_F_MRG_RXBUF) ? BUFFERS_MAX : 1, n = 0;
 	struct virtq_chain chain;
 	uint8_t *count = NULL;
+	uint16_t seen;
 	size_t done = 0;
 
 	while (done < net->packet_bytes && n < max && virtq_pop(q, &chain)) {
@@ -125,9 +127,10 @@ static enum delivery deliver(struct virtio_net *net, struct virtq *q)
 		used[n++].bytes = chain.written_bytes;
 	}
 	if (done < net->packet_bytes && n < max) {
+		seen = q->state.avail_next;
 		for (; n > 0; n--)
 			virtq_unpop(q);
-		return NO_BUFFERS;
+		return virtq_unmute_beyond(q, seen) ? MORE_BUFFERS : NO_BUFFERS;
 	}
 	if (done < net->packet_bytes) { /* too large for this driver */
 		net->stats.received_dropped++;
@@ -177,7 +180,7 @@ static void receive(struct virtio_net *net)
 		if (net->packet_bytes == 0 && !read_packet(net))
 			break;
 		if (net->packet_bytes > 0 && deliver(net, q) == NO_BUFFERS)
-			stalled = !virtq_unmute(q);
+			stalled = true;
 	}
 	watch(net, &net->tap, stalled || net->tap_gone ? 0 : EPOLLIN);
 	virtio_signal(&net->dev, RECEIVE);

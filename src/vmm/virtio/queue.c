@@ -276,17 +276,22 @@ void virtq_mute(struct virtq *q)
 		store16(&q->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
-bool virtq_unmute(struct virtq *q)
+bool virtq_unmute_beyond(struct virtq *q, uint16_t seen)
 {
 	if (!virtq_running(q))
 		return false;
 	if (q->event_index)
-		store16(avail_event(q), q->state.avail_next);
+		store16(avail_event(q), seen);
 	else
 		store16(&q->used->flags, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 
-	return virtq_pending(q);
+	return avail_index(q) != seen;
+}
+
+bool virtq_unmute(struct virtq *q)
+{
+	return virtq_unmute_beyond(q, q->state.avail_next);
 }
 
 /* Move @len bytes, at most all, off the front of @iov; to or from @buf unless that is NULL. */

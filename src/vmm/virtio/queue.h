@@ -146,6 +146,15 @@ void virtq_mute(struct virtq *q);
 /* Ask for notifications again. True when chains came meanwhile: look once more. */
 bool virtq_unmute(struct virtq *q);
 
+/**
+ * virtq_unmute_beyond() - Ask for a notification of more chains than are not enough
+ * @q:		queue, whose chains up to @seen were given back by virtq_unpop()
+ * @seen:	state.avail_next before that
+ *
+ * Return: true when there are more by now.
+ */
+bool virtq_unmute_beyond(struct virtq *q, uint16_t seen);
+
 /* Record that the driver broke the rules; @why is a literal. */
 void virtq_break(struct virtq *q, const char *why);
 

@@ -112,6 +112,13 @@ static int send_fd(struct vhost_user *vu, enum request request, unsigned index, 
 	return send_message(vu, request, &number, sizeof(number), &fd, fd < 0 ? 0 : 1);
 }
 
+static bool is_answer(const struct message *message, enum request request, size_t bytes)
+{
+	return message->head.request == request && message->head.bytes == bytes &&
+	       (message->head.flags & (FLAG_VERSION_MASK | FLAG_REPLY)) ==
+		       (FLAG_VERSION | FLAG_REPLY);
+}
+
 /*
  * The answer to @request, which has exactly @bytes. It is looked at first and taken when it is
  * whole, so that nothing is kept between calls.
@@ -126,10 +133,7 @@ static int receive(struct vhost_user *vu, enum request request, void *ret_body, 
 		return -errno;
 	if (n == 0)
 		return -EPIPE;
-	if ((size_t)n >= sizeof(message.head) &&
-	    (message.head.request != request || message.head.bytes != bytes ||
-	     (message.head.flags & (FLAG_VERSION_MASK | FLAG_REPLY)) !=
-		     (FLAG_VERSION | FLAG_REPLY)))
+	if ((size_t)n >= sizeof(message.head) && !is_answer(&message, request, bytes))
 		return -EPROTO;
 	if ((size_t)n < whole)
 		return -EAGAIN;
@@ -140,20 +144,26 @@ static int receive(struct vhost_user *vu, enum request request, void *ret_body, 
 	return 0;
 }
 
+/* Back ends write head and body one after the other: this waits for both. */
 static int ask_number(struct vhost_user *vu, enum request request, uint64_t *ret)
 {
+	struct message message;
+	size_t whole = sizeof(message.head) + sizeof(*ret);
 	int r = send_message(vu, request, NULL, 0, NULL, 0);
+	ssize_t n;
 
-	while (r == 0) {
-		r = receive(vu, request, ret, sizeof(*ret));
-		if (r == 0)
-			return 0;
-		/* In part: wait for the rest; the time limit of the socket is -EAGAIN as well. */
-		if (r == -EAGAIN)
-			r = -ETIMEDOUT;
-	}
+	if (r < 0)
+		return r;
+	n = recv(vu->fd, &message, whole, MSG_WAITALL);
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (n == 0)
+		return -EPIPE;
+	if ((size_t)n != whole || !is_answer(&message, request, sizeof(*ret)))
+		return -EPROTO;
+	memcpy(ret, &message.body, sizeof(*ret));
 
-	return r;
+	return 0;
 }
 
 static int shake_hands(struct vhost_user *vu)
@@ -187,7 +197,8 @@ int vhost_user_init(struct vhost_user *vu, int fd, struct err *err)
 		r = fd_set_nonblock(fd, 1);
 	if (r < 0) {
 		vhost_user_done(vu);
-		return err_set(err, -r, "vhost-user: shake hands with the back end");
+		return err_set(err, -r, "vhost-user: shake hands with the back end: %s",
+			       strerrordesc_np(-r));
 	}
 
 	return 0;

@@ -178,6 +178,7 @@ uint64_t guest_begin(struct lying_guest *g, uint64_t features)
 	}
 	set_status(g, VIRTIO_CONFIG_S_FEATURES_OK);
 	assert_true(guest_status(g) & VIRTIO_CONFIG_S_FEATURES_OK);
+	g->features = features;
 
 	return features;
 }
@@ -291,6 +292,23 @@ void guest_notify(struct lying_guest *g, unsigned queue)
 	guest_write(g, g->notify + queue * g->notify_multiplier, 2, queue);
 }
 
+void guest_kick(struct lying_guest *g, unsigned queue)
+{
+	struct guest_queue *q = &g->queues[queue];
+	uint16_t index = le16toh(q->avail->idx);
+	bool wanted = !(le16toh(q->used->flags) & VRING_USED_F_NO_NOTIFY);
+
+	if (g->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)) {
+		__le16 event;
+
+		memcpy(&event, &q->used->ring[q->size], sizeof(event));
+		wanted = vring_need_event(le16toh(event), index, q->kicked);
+	}
+	q->kicked = index;
+	if (wanted)
+		guest_notify(g, queue);
+}
+
 void lying_guest_run(struct lying_guest *g)
 {
 	struct pollfd waiting = { .fd = g->loop.epoll_fd, .events = POLLIN };
@@ -336,7 +354,7 @@ uint32_t guest_request(struct lying_guest *g, unsigned queue, const struct guest
 	uint16_t head = guest_add(g, queue, bufs, len);
 	uint32_t used_head, bytes;
 
-	guest_notify(g, queue);
+	guest_kick(g, queue);
 	assert_true(guest_wait_used(g, queue, &used_head, &bytes));
 	assert_int_equal(used_head, head);
 

@@ -37,7 +37,7 @@ struct guest_queue {
 	struct vring_avail *avail;
 	struct vring_used *used;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	uint16_t next_desc, used_seen;
+	uint16_t next_desc, used_seen, kicked;
 };
 
 struct lying_guest {
@@ -50,7 +50,8 @@ struct lying_guest {
 	unsigned queues_len;
 	struct guest_queue queues[LYING_GUEST_QUEUES];
 	uint64_t next_gpa;
-	uint64_t eager; /* see struct victim */
+	uint64_t features; /* agreed on */
+	uint64_t eager;	   /* see struct victim */
 	bool elsewhere;
 	uint32_t common, isr, config, notify, notify_multiplier, pci_cfg_cap;
 };
@@ -90,6 +91,8 @@ void guest_offer(struct lying_guest *g, unsigned queue, uint16_t head);
 /* Make a chain and offer it. Returns its head. */
 uint16_t guest_add(struct lying_guest *g, unsigned queue, const struct guest_buf *bufs, size_t len);
 void guest_notify(struct lying_guest *g, unsigned queue);
+/* Notify only if the device has asked for it, as an honest driver does. */
+void guest_kick(struct lying_guest *g, unsigned queue);
 
 /* Let the event loop work until it has nothing to do. */
 void lying_guest_run(struct lying_guest *g);
@@ -99,7 +102,7 @@ bool guest_wait_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head,
 /* The next used entry, without waiting. */
 bool guest_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint32_t *ret_bytes);
 
-/* guest_add(), guest_notify(), guest_wait_used(): the bytes that were written. Fails the test. */
+/* guest_add(), guest_kick(), guest_wait_used(): the bytes that were written. Fails the test. */
 uint32_t guest_request(struct lying_guest *g, unsigned queue, const struct guest_buf *bufs,
 		       size_t len);
 
