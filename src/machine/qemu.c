@@ -41,8 +41,19 @@
 #define SLOT_FUNCTIONS 8
 #define FIXED_DEVICES 3 /* stream, random numbers, balloon */
 
-/* No self-tests, little to say, end rather than wait when it panics. */
-#define KERNEL_WORDS "cryptomgr.notests quiet audit=0 nowatchdog panic=-1"
+/*
+ * No self-tests, end rather than wait when it panics. The files of the tracer, some ten thousand,
+ * are not made: only who traces the kernel from inside the machine would miss them.
+ */
+#define KERNEL_WORDS                                    \
+	"cryptomgr.notests audit=0 nowatchdog panic=-1" \
+	" initcall_blacklist=trace_eval_init,tracer_init_tracefs"
+/*
+ * For a single processor without KVM. Other timers than the processor's own, which the kernel
+ * would watch for 100 ms to learn how fast it is. No rewriting of each locked instruction, which
+ * would gain nothing and make QEMU translate again.
+ */
+#define KERNEL_WORDS_TCG_ONE " nolapic_timer noreplace-smp"
 
 struct machine {
 	struct jail_child child;
@@ -118,6 +129,24 @@ static void PRINTF_LIKE(2, 3) add_device(struct line *line, const char *fmt, ...
 		    SLOT_FIRST + n / SLOT_FUNCTIONS, n % SLOT_FUNCTIONS);
 }
 
+/* A console, for who looks for a reason, hears everything. */
+static void add_kernel_words(struct line *line, bool kvm)
+{
+	const char *more = kvm || line->config->cpus > 1 ? "" : KERNEL_WORDS_TCG_ONE;
+	int console_fd = line->config->console_fd;
+
+	add(line, "-append");
+	if (console_fd < 0) {
+		add(line, "%s%s quiet", KERNEL_WORDS, more);
+		return;
+	}
+	add(line, "%s%s console=ttyS0", KERNEL_WORDS, more);
+	add(line, "-add-fd");
+	add(line, "fd=%d,set=%d", pass(line, console_fd), console_fd);
+	add(line, "-serial");
+	add(line, "file:/dev/fdset/%d", console_fd);
+}
+
 static void add_machine(struct line *line, bool kvm)
 {
 	static const char *const always[] = {
@@ -158,18 +187,7 @@ static void add_machine(struct line *line, bool kvm)
 	else
 		add(line, "memory-backend-ram,id=m,size=%lluM", (unsigned long long)mib);
 	add_words(line, always);
-	add(line, "-append");
-	if (line->config->console_fd >= 0) {
-		int fd = pass(line, line->config->console_fd);
-
-		add(line, KERNEL_WORDS " console=ttyS0");
-		add(line, "-add-fd");
-		add(line, "fd=%d,set=%d", fd, fd);
-		add(line, "-serial");
-		add(line, "file:/dev/fdset/%d", fd);
-	} else {
-		add(line, KERNEL_WORDS);
-	}
+	add_kernel_words(line, kvm);
 }
 
 static void add_disk(struct line *line, const struct machine_disk *disk)
