@@ -177,6 +177,7 @@ int runtime_exec(struct runtime *rt, const struct spec_process *process, const i
 	struct process p = {
 		.spec = process,
 		.filter = rt->confined ? &rt->filter : NULL,
+		.joins = true,
 		.stdio_fds = { stdio_fds[0], stdio_fds[1], stdio_fds[2] },
 		.slave_fd = -1,
 	};

@@ -96,7 +96,8 @@ static int enter_cwd(const struct process *p, int root_fd, struct err *err)
 	char where[PATH_MAX];
 
 	/* Opened in the root without magic links: /proc/self/fd/N leads nowhere. */
-	fd = root_open_place(root_fd, cwd, ROOT_PLACE_DIR, err);
+	fd = p->joins ? fd_open_in(root_fd, cwd, O_PATH | O_DIRECTORY, 0, err)
+		      : root_open_place(root_fd, cwd, ROOT_PLACE_DIR, err);
 	if (fd < 0) {
 		err_kind(err, ERR_USAGE);
 		return err_wrap(err, fd, "working directory '%s'", cwd);

@@ -19,6 +19,7 @@
  * @spec:	what is wanted, borrowed
  * @filter:	seccomp filter, or NULL, borrowed
  * @under_init:	run it under hull-init
+ * @joins:	it is not the first: its working directory has to be there, and is not made
  * @stdio_fds:	streams, -1: /dev/null; unused with a terminal
  * @sync_fd:	socket whose end means that the parent has died
  * @user:	filled in by process_prepare()
@@ -28,7 +29,7 @@
 struct process {
 	const struct spec_process *spec;
 	const struct seccomp_filter *filter;
-	bool under_init;
+	bool under_init, joins;
 	int stdio_fds[3];
 	int sync_fd;
 	struct user user;

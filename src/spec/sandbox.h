@@ -30,7 +30,7 @@ struct spec_rlimit {
  * struct spec_process - one process of a workload
  * @args:	argv; args[0] is looked up in the PATH of @env, inside the root
  * @env:	"NAME=value"
- * @cwd:	absolute; made when absent, as Docker does
+ * @cwd:	absolute; the first process' is made when absent, as Docker does
  * @user:	"", "USER" or "USER:GROUP"; names or numbers, looked up in the root's passwd and
  *		group; "" is 0:0
  * @group_add:	further groups, names or numbers

@@ -33,6 +33,9 @@ def exec_settings(box):
     got = box.hull.text("exec", "-e", "BASE=mine", "-w", "/tmp", "-u", "56:78", name, "sh", "-c",
                         script)
     same(got, "mine\n/tmp\n56\n78", "environment, directory and user of its own")
+    same(box.hull("exec", "-w", "/absent", name, "true").status, 125, "status without directory")
+    same(box.hull.text("exec", name, "sh", "-c", "ls -d /absent 2>/dev/null | wc -l"), "0",
+         "directories made by exec")
 
 
 @case("exec-confined")
