@@ -21,7 +21,7 @@ static const struct machine_ops *find(const char *name)
 	return NULL;
 }
 
-int machine_choose(bool has_shares, const struct machine_ops **ret, struct err *err)
+int machine_choose(const struct machine_ops **ret, struct err *err)
 {
 	const char *name = getenv(CHOICE);
 	const struct machine_ops *ops = name && *name ? find(name) : NULL;
@@ -30,14 +30,11 @@ int machine_choose(bool has_shares, const struct machine_ops **ret, struct err *
 	if (name && *name && !ops)
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"there is no hypervisor '%s' (" CHOICE "): hull-vmm or qemu", name);
-	if (ops == &machine_hullvmm_ops && has_shares)
-		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
-				"hull-vmm (" CHOICE ") has no bind mounts and volumes yet");
 	if (!ops)
-		ops = !has_shares && machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops
-									  : &machine_qemu_ops;
+		ops = machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops
+							   : &machine_qemu_ops;
 	/* Ours has just been probed, unless it was asked for by name. */
-	r = ops == &machine_qemu_ops || name ? ops->probe(err) : 0;
+	r = ops == &machine_qemu_ops || (name && *name) ? ops->probe(err) : 0;
 	if (r == 0)
 		*ret = ops;
 

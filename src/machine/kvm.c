@@ -29,7 +29,12 @@
 #define CODE_GPA 0x4000
 #define DATA_GPA 0x5000 /* aligned to 16 bytes, as CMPXCHG16B demands */
 #define DONE_PORT 0x10
-#define RUN_LIMIT_MS 50
+/*
+ * A KVM that works needs well below a millisecond; one under an emulator, cold, a hundred times
+ * that. What counts is processor time: a busy host is no reason to doubt its KVM.
+ */
+#define RUN_LIMIT_CPU_MS 150
+#define RUN_LIMIT_S 3
 
 #define PTE_PRESENT_RW 0x3
 #define PTE_LARGE 0x80
@@ -143,23 +148,30 @@ static void on_alarm(int signo)
 	(void)signo;
 }
 
-/* KVM_RUN that ends after RUN_LIMIT_MS: a signal makes it return EINTR. */
+/* KVM_RUN that ends after RUN_LIMIT_CPU_MS: a signal makes it return EINTR. */
 static int run_limited(const struct probe *p)
 {
-	struct sigaction act = { .sa_handler = on_alarm }, old_act;
-	struct itimerval limit = { .it_value.tv_usec = RUN_LIMIT_MS * 1000 }, off = { 0 };
+	static const int signals[] = { SIGPROF, SIGALRM };
+	struct sigaction act = { .sa_handler = on_alarm }, old_acts[ARRAY_SIZE(signals)];
+	struct itimerval cpu = { .it_value.tv_usec = RUN_LIMIT_CPU_MS * 1000 };
+	struct itimerval real = { .it_value.tv_sec = RUN_LIMIT_S }, off = { 0 };
 	sigset_t set, old_set;
 	int r;
 
-	(void)sigaction(SIGALRM, &act, &old_act);
 	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		(void)sigaction(signals[i], &act, &old_acts[i]);
+		sigaddset(&set, signals[i]);
+	}
 	(void)sigprocmask(SIG_UNBLOCK, &set, &old_set);
-	(void)setitimer(ITIMER_REAL, &limit, NULL);
+	(void)setitimer(ITIMER_PROF, &cpu, NULL);
+	(void)setitimer(ITIMER_REAL, &real, NULL);
 	r = ioctl(p->vcpu_fd, KVM_RUN, 0) < 0 ? -errno : 0;
+	(void)setitimer(ITIMER_PROF, &off, NULL);
 	(void)setitimer(ITIMER_REAL, &off, NULL);
 	(void)sigprocmask(SIG_SETMASK, &old_set, NULL);
-	(void)sigaction(SIGALRM, &old_act, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &old_acts[i], NULL);
 
 	return r;
 }

@@ -100,7 +100,6 @@ extern const struct machine_ops machine_qemu_ops;
 
 /**
  * machine_choose() - The hypervisor for a machine on this host
- * @has_shares:	the machine has shared directories, which hull-vmm cannot serve yet
  * @ret:	one whose probe has succeeded
  * @err:	filled in on failure, may be NULL
  *
@@ -109,6 +108,6 @@ extern const struct machine_ops machine_qemu_ops;
  *
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */
-int machine_choose(bool has_shares, const struct machine_ops **ret, struct err *err);
+int machine_choose(const struct machine_ops **ret, struct err *err);
 
 #endif

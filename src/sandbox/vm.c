@@ -19,15 +19,6 @@
 static int vm_destroy(struct sandbox *sb, struct err *err);
 static void vm_put(struct sandbox *sb);
 
-static bool has_shares(const struct spec_sandbox *spec)
-{
-	for (size_t i = 0; i < spec->mounts_len; i++)
-		if (spec->mounts[i].type == SPEC_MOUNT_BIND)
-			return true;
-
-	return false;
-}
-
 static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb, int *ret_tty_fd,
 		     struct err *err)
 {
@@ -50,7 +41,7 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 	sb->death_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = sb->death_fd < 0 ? err_sys(err, "make an eventfd") : loop_init(&sb->loop, err);
 	if (r == 0)
-		r = machine_choose(has_shares(setup->spec), &sb->ops, err);
+		r = machine_choose(&sb->ops, err);
 	if (r == 0)
 		r = vm_build(sb, setup, &tty_fd, err);
 	if (r < 0) {
@@ -71,7 +62,7 @@ static int vm_probe(struct err *err)
 {
 	struct guest_kernel kernel;
 	const struct machine_ops *ops;
-	int r = machine_choose(false, &ops, err);
+	int r = machine_choose(&ops, err);
 
 	return r < 0 ? r : guest_find_kernel(NULL, &kernel, err);
 }

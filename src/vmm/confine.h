@@ -9,7 +9,8 @@
  *		{ .nr = SYS_fallocate, .action = SECCOMP_RET_ALLOW });
  *
  * The thread of the event loop may make those of the loop and of all devices; a vCPU thread those
- * of vcpu.c and of the devices' register accesses. Everything else kills the process.
+ * of vcpu.c, pci.c and uart.c: a device does no more for an access to its registers than to write
+ * to eventfds. Everything else kills the process.
  */
 #ifndef VMM_CONFINE_H
 #define VMM_CONFINE_H

@@ -8,8 +8,10 @@
 #include "vmm/virtio/device.h"
 #include "vmmproto/vmmproto.h"
 
+struct virtio_balloon;
 struct virtio_block;
 struct virtio_console;
+struct virtio_fs;
 struct virtio_rng;
 
 #define DEVICES_LISTS_MAX (8 + VMMPROTO_DISKS_MAX)
@@ -18,8 +20,11 @@ struct virtio_rng;
 struct devices {
 	struct virtio_console *console;
 	struct virtio_rng *rng;
+	struct virtio_balloon *balloon;
 	struct virtio_block *disks[VMMPROTO_DISKS_MAX];
 	size_t disks_len;
+	struct virtio_fs *shares[VMMPROTO_SHARES_MAX];
+	size_t shares_len;
 };
 
 /**
@@ -38,7 +43,10 @@ void devices_done(struct devices *devices);
 /* Take nothing from the queues any more, or go on. */
 void devices_pause(const struct devices *devices, bool paused);
 
-/* The lists of all their system calls into @ret, DEVICES_LISTS_MAX. Returns how many. */
+/*
+ * The lists of all the system calls that they make on the loop's thread into @ret,
+ * DEVICES_LISTS_MAX. Returns how many.
+ */
 size_t devices_calls(const struct devices *devices, const struct confine_list **ret);
 
 #endif

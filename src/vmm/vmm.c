@@ -32,11 +32,6 @@ static const struct confine_list loop_calls = CONFINE_LIST(
 	CONFINE_ALLOW(SYS_close), CONFINE_ALLOW(SYS_restart_syscall), CONFINE_ALLOW(SYS_exit_group),
 	CONFINE_ALLOW(SYS_exit));
 
-/* What accesses to registers do on a vCPU thread beside their devices' own calls. */
-static const struct confine_list access_calls = CONFINE_LIST(
-	CONFINE_ALLOW(SYS_epoll_ctl), CONFINE_ALLOW(SYS_brk),
-	CONFINE_ALLOW_IF(SYS_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS), CONFINE_ALLOW(SYS_munmap));
-
 /* ---- what the guest does ---- */
 
 static void take_wish(struct vmm *vmm)
@@ -215,19 +210,16 @@ void vmm_done(struct vmm *vmm)
 
 int vmm_start(struct vmm *vmm, const struct confine_list *calls, struct err *err)
 {
+	static const struct confine_list *const vcpu_lists[] = { &vcpu_calls, &uart_calls,
+								 &pci_calls };
 	const struct confine_list *lists[DEVICES_LISTS_MAX + 8];
-	size_t n = devices_calls(&vmm->devices, lists), shared;
+	size_t n = devices_calls(&vmm->devices, lists);
 	int r;
 
-	lists[n++] = &uart_calls;
-	lists[n++] = &pci_calls;
-	shared = n;
-	lists[n++] = &vcpu_calls;
-	lists[n++] = &access_calls;
-	r = vcpus_start(&vmm->vcpus, lists, n, err);
+	r = vcpus_start(&vmm->vcpus, vcpu_lists, ARRAY_SIZE(vcpu_lists), err);
 	if (r < 0)
 		return r;
-	n = shared;
+	lists[n++] = &pci_calls;
 	lists[n++] = &loop_calls;
 	lists[n++] = calls;
 	r = confine_thread(lists, n, err);

@@ -24,8 +24,8 @@
 #define VMMPROTO_CMDLINE_MAX 2047
 #define VMMPROTO_NAME_MAX 36 /* of ports, tags and serial numbers; virtio has 20 to 36 */
 #define VMMPROTO_TEXT_MAX 511
-#define VMMPROTO_DISKS_MAX 200
-#define VMMPROTO_SHARES_MAX 40
+#define VMMPROTO_DISKS_MAX 201 /* the most layers, and a writable one */
+#define VMMPROTO_SHARES_MAX 64
 #define VMMPROTO_CPUS_MAX 64
 
 enum vmmproto_type {
