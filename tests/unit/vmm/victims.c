@@ -22,6 +22,7 @@
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/fs.h"
 #include "vmm/virtio/net.h"
+#include "vmm/virtio/pmem.h"
 #include "vmm/virtio/rng.h"
 
 #define QUEUE_FEATURES \
@@ -381,7 +382,46 @@ static void net_works(struct lying_guest *g, void *thing)
 	assert_int_equal(((uint8_t *)guest_at(g, buf.gpa))[71], 'i');
 }
 
+/* Persistent memory. */
+
+#define PMEM_GPA (8 * GIB)
+#define PMEM_BYTES (4 * MIB)
+
+static void *pmem_make(struct lying_guest *g)
+{
+	struct virtio_pmem *pmem;
+
+	assert_true(virtio_pmem_new(&g->env, GPA(PMEM_GPA + 4096), PMEM_BYTES, &pmem, NULL) < 0);
+	assert_int_equal(virtio_pmem_new(&g->env, GPA(PMEM_GPA), PMEM_BYTES, &pmem, NULL), 0);
+
+	return pmem;
+}
+
+static void pmem_free(void *thing)
+{
+	virtio_pmem_free(thing);
+}
+
+static void pmem_works(struct lying_guest *g, void *thing UNUSED)
+{
+	struct guest_buf bufs[] = { { .bytes = 4 }, { .bytes = 4, .writable = true } };
+
+	guest_start(g, QUEUE_FEATURES);
+	assert_int_equal(guest_read(g, g->config, 8), PMEM_GPA);
+	assert_int_equal(guest_read(g, g->config + 8, 8), PMEM_BYTES);
+	bufs[0].gpa = guest_alloc(g, 4); /* VIRTIO_PMEM_REQ_TYPE_FLUSH is 0 */
+	bufs[1].gpa = guest_alloc(g, 4);
+	memset(guest_at(g, bufs[1].gpa), 0xff, 4);
+	assert_int_equal(guest_request(g, 0, bufs, ARRAY_SIZE(bufs)), 4);
+	assert_int_equal(*(uint32_t *)guest_at(g, bufs[1].gpa), 0);
+	/* There is nothing else that it does. */
+	*(uint32_t *)guest_at(g, bufs[0].gpa) = htole32(1);
+	assert_int_equal(guest_request(g, 0, bufs, ARRAY_SIZE(bufs)), 4);
+	assert_int_not_equal(*(uint32_t *)guest_at(g, bufs[1].gpa), 0);
+}
+
 const struct victim victims[] = {
+	{ .name = "pmem", .eager = 1, .make = pmem_make, .free = pmem_free, .works = pmem_works },
 	{ .name = "net",
 	  .eager = 1 << 1,
 	  .make = net_make,
