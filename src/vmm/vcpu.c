@@ -48,13 +48,12 @@ static int set_cpuid(const struct vcpus *vcpus, int kvm_fd, struct err *err)
 /* Firmware would have switched this on; without it string moves are slow. */
 static int set_msrs(const struct vcpu *vcpu, struct err *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1,
-		   .entry = { .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING } };
+	union vcpu_one_msr msr = { .list.nmsrs = 1 };
 
-	return ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) < 0 ? err_sys(err, "set MSRs") : 0;
+	msr.list.entries[0] = (struct kvm_msr_entry){ .index = MSR_IA32_MISC_ENABLE,
+						      .data = MISC_ENABLE_FAST_STRING };
+
+	return ioctl(vcpu->fd, KVM_SET_MSRS, &msr) < 0 ? err_sys(err, "set MSRs") : 0;
 }
 
 static int make_vcpu(struct vcpus *vcpus, int vm_fd, unsigned index, struct err *err)

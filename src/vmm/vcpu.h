@@ -27,18 +27,27 @@
 /* Registers that are not in another part of the state, in the order they are restored. */
 #define VCPU_MSRS_MAX 48
 
+/* struct kvm_xsave without what the kernel may append to it. */
+#define VCPU_XSAVE_BYTES 4096
+
 /* The whole state of a processor, as plain memory. */
 struct vcpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_debugregs debugregs;
 	struct kvm_xcrs xcrs;
-	struct kvm_xsave xsave;
+	uint8_t xsave[VCPU_XSAVE_BYTES];
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
 	struct kvm_vcpu_events events;
 	uint32_t msrs_len;
 	struct kvm_msr_entry msrs[VCPU_MSRS_MAX];
+};
+
+/* One request of KVM for one MSR, entries[0]; more at once would end at the first unknown one. */
+union vcpu_one_msr {
+	struct kvm_msrs list;
+	uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 };
 
 enum vcpu_stop {

@@ -28,34 +28,30 @@ static const uint32_t saved_msrs[] = {
 
 _Static_assert(ARRAY_SIZE(saved_msrs) <= VCPU_MSRS_MAX, "there is room");
 
-/* One request of KVM for one MSR; more at once would end at the first unknown one. */
-struct one_msr {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry;
-};
-
 static void save_msrs(const struct vcpu *vcpu, struct vcpu_state *ret)
 {
 	ret->msrs_len = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
-		struct one_msr msr = { .head.nmsrs = 1, .entry.index = saved_msrs[i] };
+		union vcpu_one_msr msr = { .list.nmsrs = 1 };
 
+		msr.list.entries[0].index = saved_msrs[i];
 		if (ioctl(vcpu->fd, KVM_GET_MSRS, &msr) == 1)
-			ret->msrs[ret->msrs_len++] = msr.entry;
+			ret->msrs[ret->msrs_len++] = msr.list.entries[0];
 	}
 }
 
 static int load_msrs(const struct vcpu *vcpu, const struct vcpu_state *state, struct err *err)
 {
 	for (uint32_t i = 0; i < MIN(state->msrs_len, (uint32_t)VCPU_MSRS_MAX); i++) {
-		struct one_msr msr = { .head.nmsrs = 1, .entry = state->msrs[i] };
+		union vcpu_one_msr msr = { .list.nmsrs = 1 };
 
+		msr.list.entries[0] = state->msrs[i];
 		if (ioctl(vcpu->fd, KVM_SET_MSRS, &msr) == 1)
 			continue;
 		/* One that can only be read is no loss while it is the same. */
 		if (ioctl(vcpu->fd, KVM_GET_MSRS, &msr) != 1 ||
-		    msr.entry.data != state->msrs[i].data)
-			return err_set(err, EINVAL, "MSR %#x cannot be set", msr.entry.index);
+		    msr.list.entries[0].data != state->msrs[i].data)
+			return err_set(err, EINVAL, "MSR %#x cannot be set", state->msrs[i].index);
 	}
 
 	return 0;
@@ -66,7 +62,7 @@ int vcpu_save(const struct vcpu *vcpu, struct vcpu_state *ret, struct err *err)
 	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &ret->mp_state) < 0 ||
 	    ioctl(vcpu->fd, KVM_GET_REGS, &ret->regs) < 0 ||
 	    ioctl(vcpu->fd, KVM_GET_SREGS, &ret->sregs) < 0 ||
-	    ioctl(vcpu->fd, KVM_GET_XSAVE, &ret->xsave) < 0 ||
+	    ioctl(vcpu->fd, KVM_GET_XSAVE, ret->xsave) < 0 ||
 	    ioctl(vcpu->fd, KVM_GET_XCRS, &ret->xcrs) < 0 ||
 	    ioctl(vcpu->fd, KVM_GET_DEBUGREGS, &ret->debugregs) < 0 ||
 	    ioctl(vcpu->fd, KVM_GET_LAPIC, &ret->lapic) < 0 ||
@@ -83,7 +79,7 @@ int vcpu_load(const struct vcpu *vcpu, const struct vcpu_state *state, struct er
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_REGS, &state->regs) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_XCRS, &state->xcrs) < 0 ||
-	    ioctl(vcpu->fd, KVM_SET_XSAVE, &state->xsave) < 0 ||
+	    ioctl(vcpu->fd, KVM_SET_XSAVE, state->xsave) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_DEBUGREGS, &state->debugregs) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_LAPIC, &state->lapic) < 0)
 		return err_sys(err, "set the state of processor %u", vcpu->index);
