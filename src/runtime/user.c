@@ -187,5 +187,7 @@ int user_find(int root_fd, const char *name, const struct strv *group_add, struc
 			r = add_group(ret, gid, err);
 	}
 
-	return r < 0 ? err_wrap(err, r, "find user '%s'", name ? name : "") : 0;
+	r = MIN(r, 0);
+
+	return name && *name ? err_wrap(err, r, "find user '%s'", name) : r;
 }
