@@ -59,18 +59,17 @@ def system_calls(argv, names, scratch):
     return found
 
 
-def pss_bytes(names):
-    """Proportional set size of all processes with one of these programs, and their number.
+def pss_bytes(names, mark):
+    """Proportional set size of all processes with one of these names, and their number.
 
-    Only those of this mount namespace are counted: others may use Hull on the same machine.
+    Only those that inherited the mark are counted: others may use Hull on the same machine.
     """
     total = count = 0
-    here = os.readlink("/proc/self/ns/mnt")
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            if os.path.basename(os.readlink(entry / "exe")) not in names or os.readlink(entry / "ns/mnt") != here:
+            if (entry / "comm").read_text().strip() not in names or mark not in (entry / "environ").read_bytes():
                 continue
             total += 1024 * int(re.search(r"^Pss: +(\d+)", (entry / "smaps_rollup").read_text(), re.M).group(1))
             count += 1

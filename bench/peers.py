@@ -14,13 +14,19 @@ import images  # noqa: E402
 
 # Peers raise limits beyond what an unprivileged host may grant.
 PODMAN_OPTIONS = ["--network", "none", "--ulimit", "nofile=1000:2000", "--ulimit", "nproc=1000:2000"]
-PODMAN_RUN = ["podman", "run", *PODMAN_OPTIONS]
 UID_BASE, UID_COUNT = 1879048192, 65536
 INIT = r"""
 #include <sys/io.h>
 #include <unistd.h>
 int main(void) { iopl(3); outb('x', 0xe9); for (;;) pause(); }
 """
+
+
+def podman(scratch):
+    """Podman with images and containers of its own; what the machine has is not touched."""
+    return ["podman", "--root", str(scratch / "podman"), "--runroot", str(scratch / "podman-run"),
+            "--tmpdir", str(scratch / "podman-tmp"), "--storage-driver", "overlay",
+            "--cgroup-manager", "cgroupfs"]
 
 
 def quiet(*argv, **kwargs):
@@ -37,15 +43,15 @@ def enter_v1_view():
                           sys.executable, *sys.argv])
 
 
-def podman_config(image):
+def podman_config(podman, image):
     """The bundle configuration that podman makes, for its system call filter."""
-    name = quiet("podman", "create", *PODMAN_OPTIONS, image, "true").decode().strip()
+    name = quiet(*podman, "create", *PODMAN_OPTIONS, image, "true").decode().strip()
     try:
-        quiet("podman", "init", name)
-        folder = json.loads(quiet("podman", "inspect", name))[0]["OCIConfigPath"]
+        quiet(*podman, "init", name)
+        folder = json.loads(quiet(*podman, "inspect", name))[0]["OCIConfigPath"]
         return json.loads(pathlib.Path(folder).read_text())
     finally:
-        quiet("podman", "rm", "-f", name)
+        quiet(*podman, "rm", "-f", name)
 
 
 def make_rootfs(hull, image, path, shift):
@@ -62,9 +68,8 @@ def make_rootfs(hull, image, path, shift):
                 os.chown(name, UID_BASE, UID_BASE, follow_symlinks=False)
 
 
-def make_bundles(hull, image, scratch):
+def make_bundles(hull, image, scratch, seccomp):
     """plain: as crun spec makes it. same: the namespaces, id mapping, mounts and filter of Hull's."""
-    seccomp = podman_config(image)["linux"]["seccomp"]
     for kind in ("plain", "same"):
         bundle = scratch / kind
         make_rootfs(hull, image, bundle / "rootfs", kind == "same")
@@ -84,10 +89,6 @@ def make_bundles(hull, image, scratch):
         path.write_text(json.dumps(config))
     return {"crun, same": ["crun", "run", "--bundle", scratch / "same", "bench-same"],
             "crun, plain": ["crun", "run", "--bundle", scratch / "plain", "bench-plain"]}
-
-
-def podman_images():
-    return set(quiet("podman", "images", "-q", "--no-trunc").decode().split())
 
 
 def make_debian(scratch):
@@ -124,5 +125,10 @@ def bare_qemu(vmlinux, scratch):
             "-chardev", "stdio,id=out", "-device", "isa-debugcon,iobase=0xe9,chardev=out"]
 
 
-def remove(scratch):
+def remove(podman, scratch):
+    """Everything, once nothing of podman's storage is mounted any more."""
+    subprocess.run([*podman, "rm", "-af", "-t", "0"], capture_output=True, check=False)
+    for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
+        if line.split()[4].startswith(f"{scratch}/"):
+            subprocess.run(["umount", line.split()[4]], check=False)
     shutil.rmtree(scratch, ignore_errors=True)
