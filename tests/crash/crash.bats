@@ -7,6 +7,7 @@ load ../lib/common
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
+teardown() { remove_containers; }
 
 setup() {
 	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine" "$store"

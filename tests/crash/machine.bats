@@ -6,6 +6,7 @@ load ../lib/common
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
+teardown() { remove_containers; }
 
 setup() {
 	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine" "$store"
@@ -77,10 +78,26 @@ ended_with_137() {
 	recovers
 }
 
-@test "the workload killed from inside" {
+@test "the agent's workload killed: idle, during exec, after a pause, attached, stopping" {
+	for stage in idle exec unpaused attached stopping; do
+		start_machine
+		case $stage in
+		exec) hull exec victim sleep 1000000 >/dev/null 2>&1 & ;;
+		unpaused) hull pause victim && hull unpause victim ;;
+		attached) hull attach victim >/dev/null 2>&1 & ;;
+		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
+		esac
+		hull kill --signal KILL victim
+		ended_with_137
+		recovers
+	done
+}
+
+@test "all that the workload may kill, killed from inside" {
 	start_machine
 	hull exec --privileged victim sh -c 'kill -9 -1' >/dev/null 2>&1 || true
-	hull kill victim || true
+	expect_status 0 hull exec victim true
+	hull kill victim
 	ended_with_137
 	recovers
 }

@@ -27,7 +27,7 @@ int virtio_pmem_new(const struct virtio_env *env, struct gpa gpa, uint64_t bytes
 		    struct virtio_pmem **ret, struct err *err);
 void virtio_pmem_free(struct virtio_pmem *pmem);
 
-/* What the machine plugs in; it lives as long as . */
+/* What the machine plugs in; it lives as long as @pmem. */
 struct virtio_device *virtio_pmem_device(struct virtio_pmem *pmem);
 
 #endif
