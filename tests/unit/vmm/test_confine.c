@@ -79,6 +79,9 @@ static void do_unknown(void)
 static void test_lists(void **state)
 {
 	(void)state;
+#if defined(__SANITIZE_ADDRESS__)
+	skip(); /* it makes system calls of its own */
+#endif
 	assert_int_equal(end_of(do_listed), 0);
 	assert_int_equal(end_of(do_other_ioctl), SIGSYS);
 	assert_int_equal(end_of(do_open), SIGSYS);

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_vmm.c - whole machines, confined, driven over the control socket as hull-monitor does
+ *
+ * The hypervisor is a child of the test; its kernels are a few bytes of 32-bit code behind a PVH
+ * note. Where there is no /dev/kvm the tests are skipped.
+ */
+#include "vmm/control.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "check.h"
+
+#define KERNEL_GPA 0x100000
+#define WAIT_MS 20000
+
+/* A kernel that does nothing but @text. */
+struct kernel {
+	Elf64_Ehdr head;
+	Elf64_Phdr headers[2];
+	struct {
+		Elf64_Nhdr head;
+		char owner[4];
+		uint32_t entry;
+	} note;
+	uint8_t text[64];
+};
+
+struct fixture {
+	int control_fd, console_fd, port_fd; /* our ends */
+	pid_t pid;
+	uint32_t seq;
+	struct vmmproto_msg end;
+	bool ended;
+};
+
+static int kernel_of(const void *text, size_t len)
+{
+	struct kernel k = {
+		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
+			  .e_machine = EM_X86_64,
+			  .e_phoff = offsetof(struct kernel, headers),
+			  .e_phentsize = sizeof(Elf64_Phdr),
+			  .e_phnum = 2 },
+		.headers = { { .p_type = PT_LOAD,
+			       .p_offset = offsetof(struct kernel, text),
+			       .p_paddr = KERNEL_GPA,
+			       .p_filesz = sizeof(k.text),
+			       .p_memsz = sizeof(k.text) },
+			     { .p_type = PT_NOTE,
+			       .p_offset = offsetof(struct kernel, note),
+			       .p_filesz = sizeof(k.note) } },
+		.note = { { 4, 4, 18 }, "Xen", KERNEL_GPA },
+	};
+	int fd = memfd_create("kernel", MFD_CLOEXEC);
+
+	memcpy(k.text, text, len);
+	assert_int_equal(write(fd, &k, sizeof(k)), sizeof(k));
+
+	return fd;
+}
+
+/* ---- the starter's part ---- */
+
+static void take(struct fixture *f, struct vmmproto_msg *ret)
+{
+	struct pollfd pfd = { .fd = f->control_fd, .events = POLLIN };
+	uint8_t packet[2048];
+	ssize_t n;
+
+	assert_int_equal(poll(&pfd, 1, WAIT_MS), 1);
+	n = recv(f->control_fd, packet, sizeof(packet), 0);
+	assert_true(n > 0);
+	*ret = (struct vmmproto_msg){ 0 };
+	assert_int_equal(vmmproto_decode(packet, (size_t)n, ret), 0);
+}
+
+static void say(struct fixture *f, struct vmmproto_msg *msg)
+{
+	auto_free uint8_t *packet = malloc(VMMPROTO_PACKET_MAX_BYTES);
+	int n;
+
+	msg->seq = ++f->seq;
+	n = vmmproto_encode(msg, packet, VMMPROTO_PACKET_MAX_BYTES);
+	assert_true(n > 0);
+	assert_int_equal(send(f->control_fd, packet, (size_t)n, MSG_NOSIGNAL), n);
+}
+
+/* Returns the answer's code; the whole answer into @ret unless it is NULL. */
+static uint32_t ask(struct fixture *f, enum vmmproto_type type, struct vmmproto_msg *ret)
+{
+	struct vmmproto_msg msg = { .type = type }, answer;
+
+	say(f, &msg);
+	for (;;) {
+		take(f, &answer);
+		if (answer.type == VMMPROTO_REPLY)
+			break;
+		f->end = answer;
+		f->ended = true;
+	}
+	assert_int_equal(answer.seq, f->seq);
+	if (ret)
+		*ret = answer;
+
+	return answer.code;
+}
+
+static void wait_end(struct fixture *f, enum vmmproto_end why)
+{
+	if (!f->ended)
+		take(f, &f->end);
+	assert_int_equal(f->end.type, VMMPROTO_END);
+	assert_int_equal(f->end.end, why);
+	assert_true(strlen(f->end.text) > 0);
+}
+
+/* The console says @text within the time limit. */
+static void expect_console(struct fixture *f, const char *text)
+{
+	char buf[64] = "";
+	size_t have = 0, want = strlen(text);
+
+	while (have < want) {
+		struct pollfd pfd = { .fd = f->console_fd, .events = POLLIN };
+		ssize_t n;
+
+		assert_int_equal(poll(&pfd, 1, WAIT_MS), 1);
+		n = read(f->console_fd, buf + have, want - have);
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+	assert_string_equal(buf, text);
+}
+
+/* ---- the hypervisor's part ---- */
+
+static NORETURN void be_hypervisor(int control_fd)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	_exit(control && control_serve(control, control_fd, NULL) == 0 ? 0 : 125);
+}
+
+static void configure(struct fixture *f, struct vmmproto_config *config, const void *text,
+		      size_t len)
+{
+	struct vmmproto_msg msg = { .type = VMMPROTO_CONFIG, .config = config };
+	int control_fds[2], console_fds[2], port_fds[2];
+
+	config->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (config->kvm_fd < 0)
+		skip();
+#if defined(__SANITIZE_ADDRESS__)
+	fd_close(config->kvm_fd);
+	skip(); /* it makes system calls of its own */
+#endif
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control_fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, port_fds), 0);
+	assert_int_equal(pipe2(console_fds, O_CLOEXEC), 0);
+	config->kernel_fd = text ? kernel_of(text, len) : memfd_create("empty", MFD_CLOEXEC);
+	config->initrd_fd = -1;
+	config->console_fd = console_fds[1];
+	config->port_fd = port_fds[1];
+	config->memory_bytes = 64 * MIB;
+	config->disks_len = 1;
+	config->disks[0] =
+		(struct vmmproto_disk){ .fd = memfd_create("disk", MFD_CLOEXEC), .serial = "d" };
+	assert_int_equal(ftruncate(config->disks[0].fd, (off_t)MIB), 0);
+	(void)snprintf(config->port_name, sizeof(config->port_name), "port");
+	f->pid = fork();
+	if (f->pid == 0) {
+		fd_close(control_fds[0]);
+		be_hypervisor(control_fds[1]);
+	}
+	f->control_fd = control_fds[0];
+	f->console_fd = console_fds[0];
+	f->port_fd = port_fds[0];
+	say(f, &msg);
+	fd_close(control_fds[1]);
+	fd_close(console_fds[1]);
+	fd_close(port_fds[1]);
+	fd_close(config->kvm_fd);
+	fd_close(config->kernel_fd);
+	fd_close(config->disks[0].fd);
+}
+
+/* A machine that runs @text on @cpus processors. */
+static void run(struct fixture *f, unsigned cpus, const void *text, size_t len)
+{
+	auto_free struct vmmproto_config *config = calloc(1, sizeof(*config));
+	struct vmmproto_msg answer;
+
+	config->cpus = cpus;
+	configure(f, config, text, len);
+	take(f, &answer);
+	assert_string_equal(answer.text, "");
+	assert_int_equal(answer.code, 0);
+	assert_int_equal(ask(f, VMMPROTO_START, NULL), 0);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){ .control_fd = -1, .console_fd = -1, .port_fd = -1 };
+	*state = &f;
+
+	return 0;
+}
+
+/* Every machine ends when we go, whatever it does. */
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	int wstatus = 0;
+
+	fd_close(f->control_fd);
+	fd_close(f->console_fd);
+	fd_close(f->port_fd);
+	if (f->pid > 0 && waitpid(f->pid, &wstatus, 0) != f->pid)
+		return -1;
+
+	/* A signal would be a call that is not listed. */
+	return WIFEXITED(wstatus) ? 0 : -1;
+}
+
+static void test_power_off(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x66, 0xba, 0x00, 0x06, /* mov dx, 0x600 */
+		0xb0, 0x34, 0xee,	/* mov al, 0x34; out dx, al */
+		0xeb, 0xfe,		/* jmp to itself */
+	};
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_POWER_OFF);
+}
+
+static void test_reset(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = { 0x66, 0xba, 0x02, 0x06, 0xb0, 0x01, 0xee, 0xeb, 0xfe };
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_RESET);
+}
+
+static void test_triple_fault(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x0f, 0x20, 0xc0,	      /* mov eax, cr0 */
+		0x0d, 0x00, 0x00, 0x00, 0x80, /* or eax, paging */
+		0x0f, 0x22, 0xc0,	      /* mov cr0, eax: nothing is mapped */
+		0x90, 0xeb, 0xfe,
+	};
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_TRIPLE_FAULT);
+}
+
+/* Reads the vendor of the first PCI device and says it on the serial port. */
+static void test_pci_and_console(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0xa1, 0x00, 0x80, 0x00, 0xe0, /* mov eax, [ECAM + slot 1] */
+		0x66, 0xba, 0xf8, 0x03,	      /* mov dx, 0x3f8 */
+		0xee,			      /* out dx, al */
+		0x88, 0xe0, 0xee,	      /* mov al, ah; out dx, al */
+		0xeb, 0xfe,
+	};
+
+	run(f, 1, text, sizeof(text));
+	expect_console(f, "\xf4\x1a");
+}
+
+static void test_pause(void **state)
+{
+	struct fixture *f = *state;
+	struct vmmproto_msg one, two;
+	static const uint8_t text[] = {
+		0xe6, 0x80, /* out 0x80, al */
+		0xeb, 0xfc, /* for ever */
+	};
+
+	run(f, 2, text, sizeof(text));
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(ask(f, VMMPROTO_PAUSE, &one), 0);
+		assert_int_equal(ask(f, VMMPROTO_STATS, &one), 0);
+		assert_int_equal(ask(f, VMMPROTO_STATS, &two), 0);
+		assert_int_equal(one.stats.port_exits, two.stats.port_exits);
+		assert_int_equal(ask(f, VMMPROTO_RESUME, NULL), 0);
+		do
+			assert_int_equal(ask(f, VMMPROTO_STATS, &two), 0);
+		while (one.stats.port_exits == two.stats.port_exits);
+	}
+	assert_int_equal(ask(f, VMMPROTO_POWER_BUTTON, NULL), 0);
+	/* Twice is no mistake. */
+	assert_int_equal(ask(f, VMMPROTO_PAUSE, NULL), 0);
+	assert_int_equal(ask(f, VMMPROTO_PAUSE, NULL), 0);
+	assert_int_equal(ask(f, VMMPROTO_QUIT, NULL), 0);
+	wait_end(f, VMMPROTO_END_FAILED);
+}
+
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = { 0xeb, 0xfe };
+
+	run(f, 1, text, sizeof(text));
+	assert_int_equal(ask(f, VMMPROTO_START, NULL), EBUSY);
+}
+
+/* The starter goes while the guest runs: teardown() waits for the end. */
+static void test_starter_gone(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = { 0xeb, 0xfe };
+
+	run(f, 4, text, sizeof(text));
+	f->control_fd = fd_close(f->control_fd);
+}
+
+static void test_nonsense(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = { 0xeb, 0xfe };
+
+	run(f, 1, text, sizeof(text));
+	assert_int_equal(send(f->control_fd, "nonsense", 8, MSG_NOSIGNAL), 8);
+	wait_end(f, VMMPROTO_END_FAILED);
+}
+
+/* What is no kernel: the reason comes back, and the process ends by itself. */
+static void test_no_kernel(void **state)
+{
+	struct fixture *f = *state;
+	auto_free struct vmmproto_config *config = calloc(1, sizeof(*config));
+	struct vmmproto_msg answer;
+
+	config->cpus = 1;
+	configure(f, config, NULL, 0);
+	take(f, &answer);
+	assert_int_equal(answer.code, ENODATA);
+	assert_string_equal(answer.text, "load the kernel: the file is cut short");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_power_off),	    TEST(test_reset),	  TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	  TEST(test_order),
+		TEST(test_starter_gone),    TEST(test_no_kernel), TEST(test_nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
