@@ -11,6 +11,7 @@
 
 #include <endian.h>
 #include <linux/virtio_pci.h>
+#include <linux/virtio_vsock.h>
 
 #include "base/macro.h"
 #include "fuzz.h"
@@ -18,6 +19,7 @@
 
 #define OPERATIONS_MAX 400
 #define BUFS_MAX 6
+#define HEAD_LONG 31	      /* stands for the longest header there is */
 #define SCRATCH_GPA (4 * MIB) /* where most buffers are */
 
 struct input {
@@ -110,6 +112,8 @@ static void request(struct lying_guest *g, struct input *in)
 	size_t len = 1 + shape % BUFS_MAX, head_len = shape / 8;
 	uint8_t *head = guest_at(g, SCRATCH_GPA);
 
+	if (head_len == HEAD_LONG)
+		head_len = sizeof(struct virtio_vsock_hdr);
 	if (!is_set_up(g, queue))
 		return;
 	for (size_t i = 0; i < head_len; i++)

@@ -10,8 +10,10 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_vsock.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -24,6 +26,7 @@
 #include "vmm/virtio/net.h"
 #include "vmm/virtio/pmem.h"
 #include "vmm/virtio/rng.h"
+#include "vmm/virtio/vsock.h"
 
 #define QUEUE_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX))
@@ -420,7 +423,141 @@ static void pmem_works(struct lying_guest *g, void *thing UNUSED)
 	assert_int_not_equal(*(uint32_t *)guest_at(g, bufs[1].gpa), 0);
 }
 
+/* Sockets: a program that connects, and a broker. */
+
+#define VSOCK_CID 3
+
+struct vsock_victim {
+	struct virtio_vsock *vsock;
+	int broker_fd; /* our end */
+	int stream_fd; /* of the last connection, or -1 */
+	struct sockaddr_un address;
+	socklen_t address_len;
+};
+
+static void *vsock_make(struct lying_guest *g)
+{
+	struct vsock_victim *v = calloc(1, sizeof(*v));
+	struct virtio_vsock_options options = { .guest_cid = VSOCK_CID };
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
+	int fds[2];
+
+	assert_non_null(v);
+	options.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+		bind(options.listen_fd, (const struct sockaddr *)&any, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(options.listen_fd, 8), 0);
+	v->address_len = sizeof(v->address);
+	assert_int_equal(
+		getsockname(options.listen_fd, (struct sockaddr *)&v->address, &v->address_len), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	v->stream_fd = -1;
+	v->broker_fd = fds[0];
+	options.broker_fd = fds[1];
+	assert_int_equal(virtio_vsock_new(&g->env, &options, &v->vsock, NULL), 0);
+
+	return v;
+}
+
+static void vsock_free(void *thing)
+{
+	struct vsock_victim *v = thing;
+
+	virtio_vsock_free(v->vsock);
+	fd_close(v->broker_fd);
+	fd_close(v->stream_fd);
+	free(v);
+}
+
+/* Say yes to the last thing that the broker is asked. */
+static void vsock_answer(struct vsock_victim *v)
+{
+	struct virtio_vsock_ask ask = { 0 };
+	struct virtio_vsock_answer answer = { 0 };
+	int theirs;
+
+	while (read(v->broker_fd, &ask, sizeof(ask)) == sizeof(ask))
+		answer.token = ask.token;
+	fd_close(v->stream_fd);
+	v->stream_fd = pair(&theirs);
+	assert_int_equal(fd_send(v->broker_fd, &answer, sizeof(answer), &theirs, 1),
+			 sizeof(answer));
+	fd_close(theirs);
+}
+
+static void vsock_poke(void *thing, const uint8_t *bytes, size_t len)
+{
+	struct vsock_victim *v = thing;
+
+	switch (len > 0 ? bytes[0] % 4 : 3) {
+	case 0:
+		vsock_answer(v);
+		break;
+	case 1:
+		(void)!send(v->stream_fd, bytes, len, MSG_NOSIGNAL);
+		drain(v->stream_fd);
+		break;
+	case 2:
+		fd_close(v->stream_fd);
+		v->stream_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(v->stream_fd, (struct sockaddr *)&v->address, v->address_len);
+		(void)!send(v->stream_fd, "CONNECT 22\n", 11, MSG_NOSIGNAL);
+		(void)!send(v->stream_fd, bytes, len, MSG_NOSIGNAL);
+		break;
+	default:
+		v->stream_fd = fd_close(v->stream_fd);
+		break;
+	}
+}
+
+static void vsock_packet(struct lying_guest *g, uint64_t gpa, uint16_t op, const char *data)
+{
+	const struct virtio_vsock_hdr head = { .src_cid = htole64(VSOCK_CID),
+					       .dst_cid = htole64(2),
+					       .src_port = htole32(1000),
+					       .dst_port = htole32(80),
+					       .len = htole32((uint32_t)strlen(data)),
+					       .type = htole16(VIRTIO_VSOCK_TYPE_STREAM),
+					       .op = htole16(op),
+					       .buf_alloc = htole32(65536) };
+	struct guest_buf buf = { .gpa = gpa, .bytes = (uint32_t)(sizeof(head) + strlen(data)) };
+
+	memcpy(guest_at(g, gpa), &head, sizeof(head));
+	memcpy((char *)guest_at(g, gpa) + sizeof(head), data, strlen(data));
+	assert_int_equal(guest_request(g, 1, &buf, 1), 0);
+}
+
+static void vsock_works(struct lying_guest *g, void *thing)
+{
+	struct vsock_victim *v = thing;
+	const struct virtio_vsock_hdr *head;
+	struct guest_buf buf = { .bytes = 4096, .writable = true };
+	char bytes[8];
+
+	guest_start(g, QUEUE_FEATURES);
+	/* Answers to what the last driver asked are nobody's by now. */
+	lying_guest_run(g);
+	buf.gpa = guest_alloc(g, 4096);
+	head = guest_at(g, buf.gpa);
+	vsock_packet(g, guest_alloc(g, 4096), VIRTIO_VSOCK_OP_REQUEST, "");
+	vsock_answer(v);
+	assert_int_equal(guest_request(g, 0, &buf, 1), sizeof(*head));
+	assert_int_equal(le16toh(head->op), VIRTIO_VSOCK_OP_RESPONSE);
+	vsock_packet(g, guest_alloc(g, 4096), VIRTIO_VSOCK_OP_RW, "ping");
+	assert_int_equal(read(v->stream_fd, bytes, sizeof(bytes)), 4);
+	assert_int_equal(write(v->stream_fd, "pong", 4), 4);
+	assert_int_equal(guest_request(g, 0, &buf, 1), sizeof(*head) + 4);
+	assert_memory_equal(head + 1, "pong", 4);
+}
+
 const struct victim victims[] = {
+	{ .name = "vsock",
+	  .eager = 1 << 1,
+	  .make = vsock_make,
+	  .free = vsock_free,
+	  .poke = vsock_poke,
+	  .works = vsock_works },
 	{ .name = "pmem", .eager = 1, .make = pmem_make, .free = pmem_free, .works = pmem_works },
 	{ .name = "net",
 	  .eager = 1 << 1,
