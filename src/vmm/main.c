@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -25,6 +26,9 @@ static int leave_host(struct err *err)
 {
 	if (chroot(EMPTY_DIR) < 0 || chdir("/") < 0)
 		return err_sys(err, "change the root to '" EMPTY_DIR "'");
+	/* Without it a filter would need a capability. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, "forbid new privileges");
 
 	return caps_set(0, 0, err);
 }
