@@ -528,6 +528,19 @@ static void vsock_packet(struct lying_guest *g, uint64_t gpa, uint16_t op, const
 	assert_int_equal(guest_request(g, 1, &buf, 1), 0);
 }
 
+/* The next packet for port 1000. Programs of the host that wait for the guest are heard as well. */
+static uint32_t vsock_next(struct lying_guest *g, const struct guest_buf *buf)
+{
+	const struct virtio_vsock_hdr *head = guest_at(g, buf->gpa);
+	uint32_t bytes;
+
+	do
+		bytes = guest_request(g, 0, buf, 1);
+	while (le32toh(head->dst_port) != 1000);
+
+	return bytes;
+}
+
 static void vsock_works(struct lying_guest *g, void *thing)
 {
 	struct vsock_victim *v = thing;
@@ -542,12 +555,12 @@ static void vsock_works(struct lying_guest *g, void *thing)
 	head = guest_at(g, buf.gpa);
 	vsock_packet(g, guest_alloc(g, 4096), VIRTIO_VSOCK_OP_REQUEST, "");
 	vsock_answer(v);
-	assert_int_equal(guest_request(g, 0, &buf, 1), sizeof(*head));
+	(void)vsock_next(g, &buf);
 	assert_int_equal(le16toh(head->op), VIRTIO_VSOCK_OP_RESPONSE);
 	vsock_packet(g, guest_alloc(g, 4096), VIRTIO_VSOCK_OP_RW, "ping");
 	assert_int_equal(read(v->stream_fd, bytes, sizeof(bytes)), 4);
 	assert_int_equal(write(v->stream_fd, "pong", 4), 4);
-	assert_int_equal(guest_request(g, 0, &buf, 1), sizeof(*head) + 4);
+	assert_int_equal(vsock_next(g, &buf), sizeof(*head) + 4);
 	assert_memory_equal(head + 1, "pong", 4);
 }
 
