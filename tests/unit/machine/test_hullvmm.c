@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_hullvmm.c - hull-vmm in its jail, from start to end, and what it tells about that
+ *
+ * The kernels are a few bytes of 32-bit code behind a PVH note, which every KVM can run. Without
+ * root or /dev/kvm the tests are skipped.
+ */
+#include "machine/machine.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "check.h"
+
+#define KERNEL_GPA 0x100000
+#define LIMIT_MS 30000
+
+static const struct machine_ops *const ops = &machine_hullvmm_ops;
+
+struct kernel {
+	Elf64_Ehdr head;
+	Elf64_Phdr headers[2];
+	struct {
+		Elf64_Nhdr head;
+		char owner[4];
+		uint32_t entry;
+	} note;
+	uint8_t text[64];
+};
+
+static int kernel_of(const void *text, size_t len)
+{
+	struct kernel k = {
+		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
+			  .e_machine = EM_X86_64,
+			  .e_phoff = offsetof(struct kernel, headers),
+			  .e_phentsize = sizeof(Elf64_Phdr),
+			  .e_phnum = 2 },
+		.headers = { { .p_type = PT_LOAD,
+			       .p_offset = offsetof(struct kernel, text),
+			       .p_paddr = KERNEL_GPA,
+			       .p_filesz = sizeof(k.text),
+			       .p_memsz = sizeof(k.text) },
+			     { .p_type = PT_NOTE,
+			       .p_offset = offsetof(struct kernel, note),
+			       .p_filesz = sizeof(k.note) } },
+		.note = { { 4, 4, 18 }, "Xen", KERNEL_GPA },
+	};
+	int fd = memfd_create("kernel", MFD_CLOEXEC);
+
+	memcpy(k.text, text, len);
+	assert_int_equal(write(fd, &k, sizeof(k)), sizeof(k));
+
+	return fd;
+}
+
+/* Start a machine with @text as its kernel; 0 or a negative errno. */
+static int start(const void *text, size_t len, struct machine **ret, struct err *err)
+{
+	int port_fds[2], kernel_fd = kernel_of(text, len), initrd_fd = kernel_of("", 0), r;
+	struct machine_config config = { .memory_bytes = 128 * MIB,
+					 .cpus = 2,
+					 .kernel_fd = kernel_fd,
+					 .initrd_fd = initrd_fd,
+					 .port_name = "port",
+					 .console_fd = -1,
+					 .cgroup_fd = -1 };
+
+	if (geteuid() != 0 || access("/dev/kvm", R_OK | W_OK) < 0)
+		skip();
+#if defined(__SANITIZE_ADDRESS__)
+	skip(); /* hull-vmm is confined: the sanitizer makes calls of its own */
+#endif
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, port_fds), 0);
+	config.stream_fd = port_fds[1];
+	r = ops->start(&config, ret, err);
+	fd_close(port_fds[0]);
+	fd_close(port_fds[1]);
+	fd_close(kernel_fd);
+	fd_close(initrd_fd);
+
+	return r;
+}
+
+static void wait_death(const struct machine *m)
+{
+	struct pollfd pfd = { .fd = ops->death_fd(m), .events = POLLIN };
+
+	assert_int_equal(poll(&pfd, 1, LIMIT_MS), 1);
+}
+
+static void test_power_off(void **state)
+{
+	static const uint8_t text[] = {
+		0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee, /* out 0x600, 0x34 */
+		0xeb, 0xfe,
+	};
+	struct machine *m = NULL;
+	char words[256];
+
+	(void)state;
+	assert_int_equal(start(text, sizeof(text), &m, NULL), 0);
+	assert_string_equal(ops->describe(m), "hull-vmm");
+	wait_death(m);
+	ops->last_words(m, words, sizeof(words));
+	assert_string_equal(words, "power-off: the guest has switched itself off");
+	ops->free(m);
+}
+
+static void test_pause_and_kill(void **state)
+{
+	static const uint8_t text[] = { 0xe6, 0x80, 0xeb, 0xfc };
+	struct machine *m = NULL;
+
+	(void)state;
+	assert_int_equal(start(text, sizeof(text), &m, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ops->pause(m, true, NULL), 0);
+		assert_int_equal(ops->pause(m, false, NULL), 0);
+	}
+	assert_int_equal(kill(ops->pid(m), 0), 0);
+	ops->kill(m);
+	wait_death(m);
+	assert_int_equal(ops->pause(m, true, NULL), -EPIPE);
+	ops->free(m);
+}
+
+/* What is wrong is told with its whole chain of reasons. */
+static void test_no_kernel(void **state)
+{
+	static const uint8_t text[] = { 0xf4 };
+	struct machine *m = NULL;
+	struct err err = ERR_INIT;
+	char words[512];
+	struct machine_config config = { .memory_bytes = 128 * MIB,
+					 .cpus = 1,
+					 .port_name = "port",
+					 .initrd_fd = -1,
+					 .stream_fd = -1,
+					 .console_fd = -1,
+					 .cgroup_fd = -1 };
+
+	(void)state;
+	assert_int_equal(start(text, sizeof(text), &m, NULL), 0);
+	ops->free(m);
+	config.kernel_fd = memfd_create("empty", MFD_CLOEXEC);
+	assert_true(ops->start(&config, &m, &err) < 0);
+	assert_string_equal(err_text(&err, words, sizeof(words)),
+			    "start the hypervisor: load the kernel: the file is cut short");
+	fd_close(config.kernel_fd);
+}
+
+static int count_fds(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+
+	return count;
+}
+
+/* Nothing of it stays with the starter. */
+static void test_no_leaks(void **state)
+{
+	static const uint8_t text[] = { 0xeb, 0xfe };
+	struct machine *m = NULL;
+	int before = count_fds();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(start(text, sizeof(text), &m, NULL), 0);
+		ops->free(m);
+	}
+	assert_int_equal(count_fds(), before);
+	ops->free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_power_off),
+		cmocka_unit_test(test_pause_and_kill),
+		cmocka_unit_test(test_no_kernel),
+		cmocka_unit_test(test_no_leaks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
