@@ -31,7 +31,8 @@ refused() {
 		run hull image import --quiet "$store/evil/$name.tar" --name evil
 		if [ "$status" = 0 ]; then echo "$name was taken"; return 1; fi
 		[ "$status" -lt 126 ]
-		expect_part "hull"
+		expect_part "hull: "
+		[ -s "$store/evil/$name.why" ]
 		expect_part "$(cat "$store/evil/$name.why")"
 		[ "$(store_state)" = "$before" ] || { echo "$name changed the store"; return 1; }
 		[ "$(outside_state)" = "$outside" ]

@@ -198,8 +198,8 @@ def make_evil(top, outside):
     bomb = gzip.compress(layer([entry("bomb", data=bytes(256 << 20))]), 9)
     write("bomb", "ratio", bomb)
     good = layer(shell())
-    write("truncated", "", layer([entry("a", data=bytes(100000))])[:50000])
-    write("truncated-gzip", "", gzip.compress(good)[:200000])
+    write("truncated", "archive is truncated", layer([entry("a", data=bytes(100000))])[:50000])
+    write("truncated-gzip", "gzip data is truncated", gzip.compress(good)[:200000])
     for name, why, second in (
             ("opaque-root", "hides all layers", [entry("x"), entry(".wh..wh..opq")]),
             ("hardlink-lower", "not in this layer", [entry("hard", tarfile.LNKTYPE, linkname="bin/busybox")])):
@@ -255,7 +255,7 @@ def write_tampered(write, good):
         image, files, image.manifest.replace(b'"layers":', b'"layers": [], "layers":')))
     archive("duplicate-key-index", "duplicate", lambda _, files: files.update(
         {"index.json": files["index.json"].replace(b'"manifests":', b'"manifests": [], "manifests":')}))
-    archive("missing-layer", "", lambda image, files: files.pop(blob(image.layers[0]["digest"])))
+    archive("missing-layer", "is missing in the archive", lambda image, files: files.pop(blob(image.layers[0]["digest"])))
 
 
 def describe(path):
