@@ -153,6 +153,13 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 	if (config->disks_len > VMMPROTO_DISKS_MAX || config->shares_len > VMMPROTO_SHARES_MAX)
 		return err_set(err, E2BIG, "%zu layers and mounts are more than a machine can have",
 			       config->disks_len + config->shares_len);
+	if (config->cpus > VMMPROTO_CPUS_MAX) {
+		int r = err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+				 "hull-vmm has at most %d processors", VMMPROTO_CPUS_MAX);
+
+		err_hint(err, "HULL_MACHINE=qemu asks for QEMU, which has more");
+		return r;
+	}
 	*ret = (struct vmmproto_config){
 		.memory_bytes = config->memory_bytes & ~(2 * MIB - 1),
 		.cpus = config->cpus,

@@ -158,6 +158,17 @@ static void test_no_kernel(void **state)
 	fd_close(config.kernel_fd);
 }
 
+static void test_too_many_processors(void **state)
+{
+	struct machine_config config = { .cpus = 65, .port_name = "port" };
+	struct machine *m = NULL;
+
+	(void)state;
+	if (access("/dev/kvm", R_OK | W_OK) < 0)
+		skip();
+	assert_int_equal(ops->start(&config, &m, NULL), -ENOTSUP);
+}
+
 static int count_fds(void)
 {
 	int count = 0;
@@ -187,9 +198,8 @@ static void test_no_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_off),
-		cmocka_unit_test(test_pause_and_kill),
-		cmocka_unit_test(test_no_kernel),
+		cmocka_unit_test(test_power_off), cmocka_unit_test(test_pause_and_kill),
+		cmocka_unit_test(test_no_kernel), cmocka_unit_test(test_too_many_processors),
 		cmocka_unit_test(test_no_leaks),
 	};
 
