@@ -6,7 +6,11 @@
 #include "vmm/virtio/queue.h"
 
 #include <linux/virtio_config.h>
-#include <sys/mman.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/macro.h"
 #include "vmm/memory.h"
@@ -18,6 +22,7 @@
 #define TABLE_GPA 0x40000 /* indirect tables, one page for each head */
 #define DATA_GPA 0x100000
 #define OPERATIONS 200000
+#define CONCURRENT 200000 /* chains */
 
 struct fixture {
 	struct memory memory;
@@ -214,6 +219,71 @@ static void test_indirect_and_wrap(void **state UNUSED)
 	run(1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_RING_F_INDIRECT_DESC, 65000);
 }
 
+/* A driver on another processor, which says so only when it is asked to. */
+
+struct driver {
+	struct fixture *f;
+	int bell_fd;
+};
+
+static void *drive(void *ctx)
+{
+	struct driver *d = ctx;
+	struct fixture *f = d->f;
+	uint64_t one = 1;
+
+	for (uint32_t i = 0; i < CONCURRENT; i++) {
+		uint16_t index = (uint16_t)i, next = (uint16_t)(index + 1);
+
+		/* Now and then just when the device is about to sleep. */
+		for (volatile unsigned spin = i * 7919 % 1024; spin > 0; spin--)
+			;
+		while ((uint16_t)(index - __atomic_load_n(&f->used->idx, __ATOMIC_ACQUIRE)) >= SIZE)
+			(void)sched_yield();
+		f->avail->ring[index % SIZE] = index % SIZE;
+		__atomic_store_n(&f->avail->idx, next, __ATOMIC_RELEASE);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (vring_need_event(__atomic_load_n(f->avail_event, __ATOMIC_RELAXED), next,
+				     index))
+			assert_int_equal(write(d->bell_fd, &one, sizeof(one)), sizeof(one));
+	}
+
+	return NULL;
+}
+
+/* No chain may wait for a notification that nobody sends. */
+static void test_concurrent(void **state UNUSED)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct driver d = { .f = f, .bell_fd = eventfd(0, EFD_CLOEXEC) };
+	struct virtq_chain chain;
+	pthread_t thread;
+	uint32_t done = 0;
+
+	assert_non_null(f);
+	start(f, 1ULL << VIRTIO_RING_F_EVENT_IDX, 0);
+	for (uint16_t i = 0; i < SIZE; i++)
+		f->desc[i] = (struct vring_desc){ .addr = DATA_GPA, .len = 4 };
+	assert_int_equal(pthread_create(&thread, NULL, drive, &d), 0);
+	while (done < CONCURRENT) {
+		struct pollfd bell = { .fd = d.bell_fd, .events = POLLIN };
+		uint64_t count;
+
+		assert_int_equal(poll(&bell, 1, 10000), 1);
+		assert_int_equal(read(d.bell_fd, &count, sizeof(count)), sizeof(count));
+		do {
+			while (virtq_pop(&f->q, &chain)) {
+				virtq_push(&f->q, chain.head, 0);
+				done++;
+			}
+		} while (virtq_unmute(&f->q));
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(d.bell_fd);
+	memory_done(&f->memory);
+	free(f);
+}
+
 /* Reading and writing chains in pieces of any size, against the plain bytes. */
 static void test_chain_bytes(void **state UNUSED)
 {
@@ -283,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_event_index),
 		cmocka_unit_test(test_indirect_and_wrap),
+		cmocka_unit_test(test_concurrent),
 		cmocka_unit_test(test_chain_bytes),
 	};
 
