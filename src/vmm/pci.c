@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "vmm/layout.h"
@@ -25,6 +26,9 @@
 #define HOST_BRIDGE_CLASS 0x060000
 
 #define CAPS_START 0x40
+#define PAGE_BYTES 4096U
+/* Slots of KVM's memory for the pages: beyond those of RAM. */
+#define FIRST_MEMORY_SLOT 256U
 #define BARS 2
 #define MSIX_BAR 1 /* our second, which is BAR 2 of the function: each takes two registers */
 #define MSIX_BYTES 0x1000
@@ -33,9 +37,10 @@
 
 _Static_assert(PCI_VECTORS_MAX *PCI_MSIX_ENTRY_SIZE <= MSIX_PENDING, "the table fits");
 
-const struct confine_list pci_calls =
-	CONFINE_LIST(CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_IOEVENTFD),
-		     CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SET_GSI_ROUTING), CONFINE_ALLOW(SYS_write));
+const struct confine_list pci_calls = CONFINE_LIST(
+	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_IOEVENTFD),
+	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SET_GSI_ROUTING),
+	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SET_USER_MEMORY_REGION), CONFINE_ALLOW(SYS_write));
 
 /* A place in BAR 0 that rings an eventfd when it is written. */
 struct doorbell {
@@ -56,6 +61,8 @@ struct pci_function {
 	struct doorbell doorbells[PCI_DOORBELLS_MAX];
 	unsigned doorbells_len;
 	uint64_t decoded[BARS]; /* addresses in force; 0: the BAR decodes nothing */
+	unsigned number;	/* on the bus, in the order of adding */
+	uint8_t *page;		/* what the guest reads by itself, or NULL */
 };
 
 /* ---- little-endian registers ---- */
@@ -160,10 +167,17 @@ static void follow_vectors(struct pci_function *fn)
 	}
 }
 
+static void publish(const struct pci_function *fn)
+{
+	if (fn->page)
+		memcpy(fn->page, fn->state.config, PCI_CONFIG_BYTES);
+}
+
 static void follow_state(struct pci_function *fn)
 {
 	follow_bars(fn);
 	follow_vectors(fn);
+	publish(fn);
 }
 
 /* ---- set-up ---- */
@@ -184,6 +198,9 @@ void pci_bus_done(struct pci_bus *bus)
 {
 	for (unsigned i = 0; i < bus->functions_len; i++)
 		function_free(bus->functions[i]);
+	if (bus->pages)
+		(void)munmap(bus->pages, (size_t)(bus->functions_len + 1) * PAGE_BYTES);
+	bus->pages = NULL;
 	bus->functions_len = 0;
 }
 
@@ -267,6 +284,7 @@ int pci_bus_add(struct pci_bus *bus, const struct pci_spec *spec, struct pci_fun
 	fn->spec = *spec;
 	fn->spec.vectors = 0;
 	fn->bus = bus;
+	fn->number = n;
 	write_header(fn);
 	if (add_bar(fn, 0, spec->registers_bytes) < 0)
 		r = err_set(err, ENOSPC, "there is no room for another BAR");
@@ -440,30 +458,6 @@ static void msix_write(struct pci_function *fn, uint32_t offset, unsigned bytes,
 	follow_vectors(fn);
 }
 
-static uint64_t config_read(struct pci_function *fn, uint32_t offset, unsigned bytes)
-{
-	if (offset > PCI_CONFIG_BYTES - bytes)
-		return UINT64_MAX;
-	if (fn->spec.ops->config_read)
-		fn->spec.ops->config_read(fn->spec.ctx, offset, bytes);
-
-	return get_le(fn->state.config + offset, bytes);
-}
-
-static void config_write(struct pci_function *fn, uint32_t offset, unsigned bytes, uint64_t value)
-{
-	uint8_t *at = fn->state.config + offset;
-	uint64_t writable;
-
-	if (offset > PCI_CONFIG_BYTES - bytes)
-		return;
-	writable = get_le(fn->writable + offset, bytes);
-	put_le(at, bytes, (get_le(at, bytes) & ~writable) | (value & writable));
-	follow_state(fn);
-	if (fn->spec.ops->config_write)
-		fn->spec.ops->config_write(fn->spec.ctx, offset, bytes);
-}
-
 /* The host bridge has nothing but its name. */
 static uint64_t bridge_read(uint32_t offset, unsigned bytes)
 {
@@ -476,6 +470,97 @@ static uint64_t bridge_read(uint32_t offset, unsigned bytes)
 	put_le(config + PCI_CLASS_REVISION, 4, (uint64_t)HOST_BRIDGE_CLASS << 8);
 
 	return get_le(config + offset, bytes);
+}
+
+/* ---- reads without an exit ---- */
+
+/* Make a page the read-only memory at @gpa; with @bytes 0 that ends. */
+static int set_page(const struct pci_bus *bus, unsigned slot, uint64_t gpa, const uint8_t *page,
+		    unsigned bytes)
+{
+	struct kvm_userspace_memory_region region = { .slot = FIRST_MEMORY_SLOT + slot,
+						      .flags = bytes ? KVM_MEM_READONLY : 0,
+						      .guest_phys_addr = gpa,
+						      .memory_size = bytes,
+						      .userspace_addr = (uintptr_t)page };
+
+	return ioctl(bus->router->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
+static uint64_t function_address(const struct pci_function *fn)
+{
+	uint64_t slot = fn->number % PCI_SLOTS + 1, function = fn->number / PCI_SLOTS;
+
+	return LAYOUT_ECAM + (slot << 15 | function << 12);
+}
+
+static void unmap_page(struct pci_function *fn)
+{
+	if (!fn->page)
+		return;
+	(void)set_page(fn->bus, fn->number + 1, function_address(fn), fn->page, 0);
+	fn->page = NULL;
+}
+
+int pci_bus_map(struct pci_bus *bus, struct err *err)
+{
+	size_t bytes = (size_t)(bus->functions_len + 1) * PAGE_BYTES;
+	void *pages;
+
+	if (bus->router->vm_fd < 0)
+		return 0;
+	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		return err_sys(err, "make the pages of configuration space");
+	bus->pages = pages;
+	memset(bus->pages, 0xff, bytes);
+	for (uint32_t i = 0; i < PCI_CONFIG_BYTES; i++)
+		bus->pages[i] = (uint8_t)bridge_read(i, 1);
+	if (set_page(bus, 0, LAYOUT_ECAM, bus->pages, PAGE_BYTES) < 0)
+		return 0;
+	for (unsigned i = 0; i < bus->functions_len; i++) {
+		struct pci_function *fn = bus->functions[i];
+		uint8_t *page = bus->pages + (size_t)(i + 1) * PAGE_BYTES;
+
+		memcpy(page, fn->state.config, PCI_CONFIG_BYTES);
+		if (set_page(bus, i + 1, function_address(fn), page, PAGE_BYTES) == 0)
+			fn->page = page;
+	}
+
+	return 0;
+}
+
+static uint64_t config_read(struct pci_function *fn, uint32_t offset, unsigned bytes)
+{
+	if (offset > PCI_CONFIG_BYTES - bytes)
+		return UINT64_MAX;
+	if (fn->spec.ops->config_read)
+		fn->spec.ops->config_read(fn->spec.ctx, offset, bytes);
+
+	return get_le(fn->state.config + offset, bytes);
+}
+
+/* Is it among the capabilities that we know nothing of? */
+static bool is_of_device(const struct pci_function *fn, uint32_t offset)
+{
+	return offset >= CAPS_START &&
+	       !(fn->msix_cap && offset - fn->msix_cap < PCI_CAP_MSIX_SIZEOF);
+}
+
+static void config_write(struct pci_function *fn, uint32_t offset, unsigned bytes, uint64_t value)
+{
+	uint8_t *at = fn->state.config + offset;
+	uint64_t writable;
+
+	if (offset > PCI_CONFIG_BYTES - bytes)
+		return;
+	writable = get_le(fn->writable + offset, bytes);
+	put_le(at, bytes, (get_le(at, bytes) & ~writable) | (value & writable));
+	if (fn->spec.ops->config_read && is_of_device(fn, offset + bytes - 1))
+		unmap_page(fn);
+	follow_state(fn);
+	if (fn->spec.ops->config_write)
+		fn->spec.ops->config_write(fn->spec.ctx, offset, bytes);
 }
 
 /* The function at a device and function number, or NULL. */

@@ -96,6 +96,7 @@ struct pci_bus {
 	struct irq_router *router; /* borrowed */
 	struct pci_function *functions[PCI_FUNCTIONS_MAX];
 	unsigned functions_len;
+	uint8_t *pages; /* what the guest reads without leaving it; NULL before pci_bus_map() */
 	uint64_t next_address; /* of BARs */
 };
 
@@ -117,6 +118,19 @@ void pci_bus_done(struct pci_bus *bus);
  */
 int pci_bus_add(struct pci_bus *bus, const struct pci_spec *spec, struct pci_function **ret,
 		struct err *err);
+
+/**
+ * pci_bus_map() - Let the guest read configuration space without leaving it
+ * @bus:	bus with all of its functions and their capabilities
+ * @err:	filled in on failure, may be NULL
+ *
+ * Kernels read it hundreds of times while they boot. Each function's page is read-only memory of
+ * the guest from then on; writes still come here. A function whose reads have effects loses its
+ * page as soon as the guest prepares such a read. A KVM without read-only memory is no failure.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pci_bus_map(struct pci_bus *bus, struct err *err);
 
 /**
  * pci_add_capability() - Append a capability to the list of a function

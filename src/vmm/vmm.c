@@ -159,7 +159,10 @@ static int add_devices(struct vmm *vmm, struct vmmproto_config *config, struct e
 	pci_bus_init(&vmm->bus, &vmm->router);
 	r = chipset_init(&vmm->chipset, &vmm->router, vmm->console_fd, err);
 
-	return r < 0 ? r : devices_init(&vmm->devices, &env, config, err);
+	if (r == 0)
+		r = devices_init(&vmm->devices, &env, config, err);
+
+	return r < 0 ? r : pci_bus_map(&vmm->bus, err);
 }
 
 int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)

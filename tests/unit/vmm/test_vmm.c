@@ -287,8 +287,56 @@ static void test_pci_and_console(void **state)
 		0xeb, 0xfe,
 	};
 
+	struct vmmproto_msg answer;
+
 	run(f, 1, text, sizeof(text));
 	expect_console(f, "\xf4\x1a");
+	/* Reading configuration space does not leave the guest. */
+	assert_int_equal(ask(f, VMMPROTO_STATS, &answer), 0);
+	assert_int_equal(answer.stats.mmio_exits, 0);
+}
+
+/* What is written there is seen by the next read, which does not leave the guest either. */
+static void test_pci_write(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0xbb, 0x04, 0x80, 0x00, 0xe0, /* mov ebx, COMMAND of slot 1 */
+		0x66, 0xc7, 0x03, 0x06, 0x00, /* mov word [ebx], memory and master */
+		0x8b, 0x03,		      /* mov eax, [ebx] */
+		0x66, 0xba, 0xf8, 0x03, 0xee, /* mov dx, 0x3f8; out dx, al */
+		0x66, 0xc7, 0x03, 0x00, 0x00, /* mov word [ebx], 0 */
+		0x8b, 0x03, 0x0c, 0x40, 0xee, /* mov eax, [ebx]; or al, '@'; out dx, al */
+		0xeb, 0xfe,
+	};
+	struct vmmproto_msg answer;
+
+	run(f, 1, text, sizeof(text));
+	expect_console(f, "\x06@");
+	assert_int_equal(ask(f, VMMPROTO_STATS, &answer), 0);
+	assert_int_equal(answer.stats.mmio_exits, 2);
+}
+
+/* The register window of virtio in configuration space: each read of it counts. */
+static void test_pci_window(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0xbb, 0x00, 0x80, 0x00, 0xe0, /* mov ebx, slot 1 */
+		0x0f, 0xb6, 0x43, 0x34,	      /* movzx eax, [ebx + 0x34]: first capability */
+		0x89, 0xc6,		      /* next: mov esi, eax */
+		0x0f, 0xb6, 0x44, 0x33, 0x01, /* movzx eax, [ebx + esi + 1] */
+		0x80, 0x7c, 0x33, 0x03, 0x05, /* cmp byte [ebx + esi + 3], PCI_CFG */
+		0x75, 0xf2,		      /* jne next */
+		0xc7, 0x44, 0x33, 0x08, 0x12, 0, 0, 0, /* offset: queues, of the common registers */
+		0xc7, 0x44, 0x33, 0x0c, 0x02, 0, 0, 0, /* length: two bytes */
+		0x8b, 0x44, 0x33, 0x10,		       /* mov eax, [ebx + esi + 16] */
+		0x66, 0xba, 0xf8, 0x03, 0xee,	       /* mov dx, 0x3f8; out dx, al */
+		0xeb, 0xfe,
+	};
+
+	run(f, 1, text, sizeof(text));
+	expect_console(f, "\x04"); /* a console of two ports has four queues */
 }
 
 static void test_pause(void **state)
@@ -367,9 +415,10 @@ static void test_no_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_off),	    TEST(test_reset),	  TEST(test_triple_fault),
-		TEST(test_pci_and_console), TEST(test_pause),	  TEST(test_order),
-		TEST(test_starter_gone),    TEST(test_no_kernel), TEST(test_nonsense),
+		TEST(test_power_off),	    TEST(test_reset),	 TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	 TEST(test_pci_write),
+		TEST(test_pci_window),	    TEST(test_order),	 TEST(test_starter_gone),
+		TEST(test_no_kernel),	    TEST(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
