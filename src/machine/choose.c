@@ -24,17 +24,13 @@ static const struct machine_ops *find(const char *name)
 int machine_choose(const struct machine_ops **ret, struct err *err)
 {
 	const char *name = getenv(CHOICE);
-	const struct machine_ops *ops = name && *name ? find(name) : NULL;
+	const struct machine_ops *ops = name && *name ? find(name) : &machine_qemu_ops;
 	int r;
 
-	if (name && *name && !ops)
+	if (!ops)
 		return err_setk(err, ERR_USAGE, EINVAL,
 				"there is no hypervisor '%s' (" CHOICE "): hull-vmm or qemu", name);
-	if (!ops)
-		ops = machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops
-							   : &machine_qemu_ops;
-	/* Ours has just been probed, unless it was asked for by name. */
-	r = ops == &machine_qemu_ops || (name && *name) ? ops->probe(err) : 0;
+	r = ops->probe(err);
 	if (r == 0)
 		*ret = ops;
 

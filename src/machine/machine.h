@@ -103,8 +103,8 @@ extern const struct machine_ops machine_qemu_ops;
  * @ret:	one whose probe has succeeded
  * @err:	filled in on failure, may be NULL
  *
- * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is hull-vmm
- * where it can run, and QEMU everywhere else.
+ * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is QEMU, until
+ * hull-vmm has kept the whole contract.
  *
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_choose.c - which hypervisor a machine gets
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+static void test_qemu_unless_told(void **state)
+{
+	const struct machine_ops *ops = NULL;
+
+	(void)state;
+	assert_int_equal(unsetenv("HULL_MACHINE"), 0);
+	assert_int_equal(machine_choose(&ops, NULL), machine_qemu_ops.probe(NULL));
+	assert_true(!ops || ops == &machine_qemu_ops);
+}
+
+static void test_ours_by_name(void **state)
+{
+	const struct machine_ops *ops = NULL;
+	struct err err = ERR_INIT;
+	int r;
+
+	(void)state;
+	assert_int_equal(setenv("HULL_MACHINE", "hull-vmm", 1), 0);
+	r = machine_choose(&ops, &err);
+	assert_int_equal(r, machine_hullvmm_ops.probe(NULL));
+	/* Never QEMU in its place. */
+	assert_ptr_equal(ops, r == 0 ? &machine_hullvmm_ops : NULL);
+	assert_true(r == 0 || err.hint[0]);
+}
+
+static void test_unknown_name(void **state)
+{
+	const struct machine_ops *ops = NULL;
+	struct err err = ERR_INIT;
+	char text[256];
+
+	(void)state;
+	assert_int_equal(setenv("HULL_MACHINE", "bochs", 1), 0);
+	assert_int_equal(machine_choose(&ops, &err), -EINVAL);
+	assert_null(ops);
+	assert_int_equal(err.kind, ERR_USAGE);
+	assert_non_null(strstr(err_text(&err, text, sizeof(text)), "bochs"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_qemu_unless_told),
+		cmocka_unit_test(test_ours_by_name),
+		cmocka_unit_test(test_unknown_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
