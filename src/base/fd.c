@@ -232,12 +232,13 @@ ssize_t fd_recv(int sock_fd, void *buf, size_t len, int *ret_fds, size_t fds_max
 		.msg_controllen = sizeof(control.bytes),
 	};
 	size_t got = 0;
-	int excess = 0;
+	int excess = 0, resets = 0;
 	ssize_t n;
 
+	/* A packet socket tells of the reset once, before the packets that came ahead of it. */
 	do {
 		n = recvmsg(sock_fd, &msg, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
 	if (n < 0)
 		return -errno;
 

@@ -122,6 +122,9 @@ ssize_t fd_send(int sock_fd, const void *buf, size_t len, const int *fds, size_t
  * @fds_max:	further descriptors are closed and the call answers -EMSGSIZE
  * @ret_fds_len: number received
  *
+ * That the other side ended without reading all that was sent to it is no failure: what it sent
+ * before is still received, then the end.
+ *
  * Return: bytes received, 0 at the end of the stream, or a negative errno.
  */
 ssize_t fd_recv(int sock_fd, void *buf, size_t len, int *ret_fds, size_t fds_max,

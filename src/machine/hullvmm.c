@@ -77,6 +77,8 @@ static int receive(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *
 	if (r == 0)
 		return -ETIMEDOUT;
 	n = recv(m->control_fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0 && errno == ECONNRESET) /* told once, before its last words: see fd_recv() */
+		n = recv(m->control_fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	if (n == 0)

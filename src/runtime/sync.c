@@ -45,13 +45,6 @@ static size_t message_bytes(enum sync_kind kind)
 	return kind == SYNC_FAILED ? sizeof(struct sync_msg) : offsetof(struct sync_msg, err);
 }
 
-int sync_send(int fd, const struct sync_msg *msg, const int *fds, size_t fds_len, struct err *err)
-{
-	ssize_t n = fd_send(fd, msg, message_bytes(msg->kind), fds, fds_len);
-
-	return n < 0 ? err_wrap(err, (int)n, "talk to the new process") : 0;
-}
-
 static int check_message(struct sync_msg *msg, ssize_t len, enum sync_kind kind, struct err *err)
 {
 	if (len == 0)
@@ -90,4 +83,20 @@ int sync_receive(int fd, enum sync_kind kind, struct sync_msg *ret, int *ret_fds
 		*ret_fds_len = len;
 
 	return 0;
+}
+
+int sync_send(int fd, const struct sync_msg *msg, const int *fds, size_t fds_len, struct err *err)
+{
+	ssize_t n = fd_send(fd, msg, message_bytes(msg->kind), fds, fds_len);
+	struct sync_msg last;
+	int r;
+
+	if (n >= 0)
+		return 0;
+	if (n != -EPIPE && n != -ECONNRESET)
+		return err_wrap(err, (int)n, "talk to the new process");
+	/* It has ended, and may have said why; nothing can come any more, so this does not wait. */
+	r = sync_receive(fd, SYNC_FAILED, &last, NULL, NULL, err);
+
+	return r < 0 ? r : -EPIPE;
 }

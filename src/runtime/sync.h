@@ -41,7 +41,7 @@ struct sync_msg {
 /* Make a pair, both ends above 2 and O_CLOEXEC. 0 or a negative errno. */
 int sync_pair(int ret_fds[2], struct err *err);
 
-/* Send @msg with descriptors. 0 or a negative errno. */
+/* Send @msg with descriptors. 0, the failure that the other side ended with, or -EPIPE. */
 int sync_send(int fd, const struct sync_msg *msg, const int *fds, size_t fds_len, struct err *err);
 
 /**
