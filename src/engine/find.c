@@ -86,7 +86,7 @@ int engine_list(struct engine *e, struct engine_containers *ret, struct err *err
 		if (r < 0)
 			return r;
 	}
-	/* Those that a run with --rm left mounted for the next one. */
+	/* Layers whose last user was killed before it let go of them. */
 	r = store_layer_unmount_unused(e->store, err);
 	if (r < 0)
 		return r;

@@ -102,8 +102,9 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 		return r;
 	failpoint("reap-begun");
 	if (c->config.auto_remove && (c->row.started || why)) {
-		/* Its layers stay mounted for the next run: ps, rm, rmi and prune let go. */
 		r = engine_remove_locked(e, c, dir_fd, true, err);
+		if (r == 0)
+			r = store_layer_unmount_unused(e->store, err);
 		return r < 0 ? r : 1;
 	}
 	if (recorded)

@@ -17,6 +17,15 @@ teardown() { remove_containers; }
 	expect "from the shell"
 }
 
+@test "the last run lets go of its layers, with --rm and without" {
+	hull run --rm busybox true
+	run grep -F "$HULL_RUN_ROOT" /proc/self/mountinfo
+	expect ""
+	hull run --name kept busybox true
+	run grep -F "$HULL_RUN_ROOT" /proc/self/mountinfo
+	expect ""
+}
+
 @test "a flag that Docker has and Hull lacks is refused by name" {
 	for flag in --gpus=all --publish=80:80 --link=x --log-driver=syslog --restart=always; do
 		expect_status 125 hull run --rm "$flag" busybox true
