@@ -84,7 +84,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ns)
 {
 	const char *at = text;
 	struct tm tm = { 0 };
-	int64_t fraction_ns = 0, scale = NS_PER_SEC / 10, offset_s = 0;
+	int64_t fraction_ns = 0, scale = NS_PER_SEC / 10, offset_s = 0, wall_ns;
 
 	if (!digits(&at, 4, '-', &tm.tm_year) || !digits(&at, 2, '-', &tm.tm_mon) ||
 	    !digits(&at, 2, 0, &tm.tm_mday))
@@ -117,7 +117,10 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ns)
 	if (*at != '\0' || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
 	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 		return -EINVAL;
-	*ret_wall_ns = ((int64_t)timegm(&tm) - offset_s) * NS_PER_SEC + fraction_ns;
+	if (mul_overflows((int64_t)timegm(&tm) - offset_s, (int64_t)NS_PER_SEC, &wall_ns) ||
+	    add_overflows(wall_ns, fraction_ns, &wall_ns))
+		return -EINVAL;
+	*ret_wall_ns = wall_ns;
 
 	return 0;
 }

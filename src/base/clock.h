@@ -25,7 +25,7 @@ int clock_poll_ms(int64_t deadline_ns);
 /* "2026-11-26T00:47:39.123456789Z" into @buf. Returns @buf. */
 char *clock_rfc3339(int64_t wall_ns, char buf[CLOCK_RFC3339_BYTES]);
 
-/* Read an RFC 3339 time with optional fraction and offset. 0 or -EINVAL. */
+/* Read an RFC 3339 time with optional fraction and offset, 1678 to 2261. 0 or -EINVAL. */
 int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ns);
 
 #endif

@@ -35,15 +35,15 @@ def process_limit(box):
 
 @case("cpu-limit")
 def cpu_limit(box):
-    """Eight that spin, held to one processor: what they use in all is what one can give."""
+    """Eight that spin, held to a third of a processor: also a busy machine would give them more."""
     spin = "(while [ ! -e /tmp/end ]; do :; done) & "
     script = f"{spin * 8} sleep 2; touch /tmp/end; wait; times >/tmp/times; tail -n 1 /tmp/times"
     started = time.monotonic()
-    lines = box.sh(script, "--cpus", "1").splitlines()
+    lines = box.sh(script, "--cpus", "0.3").splitlines()
     wall = time.monotonic() - started
     used = sum(float(part.split("m")[0]) * 60 + float(part.split("m")[1].rstrip("s"))
                for part in lines[0].split())
-    require(0.1 < used < wall * 1.25 + 0.3, f"{used:.1f} s of processor time in {wall:.1f} s")
+    require(0.1 < used < wall * 0.3 * 1.25 + 0.3, f"{used:.1f} s of processor time in {wall:.1f} s")
 
 
 @case("file-limit")
