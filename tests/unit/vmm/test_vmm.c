@@ -163,11 +163,14 @@ static void configure(struct fixture *f, struct vmmproto_config *config, const v
 	int control_fds[2], console_fds[2], port_fds[2];
 
 	config->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (config->kvm_fd < 0)
+	if (config->kvm_fd < 0) {
+		print_message("skipped: there is no /dev/kvm\n");
 		skip();
+	}
 #if defined(__SANITIZE_ADDRESS__)
 	fd_close(config->kvm_fd);
-	skip(); /* it makes system calls of its own */
+	print_message("skipped: the sanitizer makes system calls that the filter refuses\n");
+	skip();
 #endif
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control_fds), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, port_fds), 0);
