@@ -35,8 +35,10 @@
 #define PROGRAM_IN_JAIL "/" PROGRAM
 #define START_LIMIT_NS (60 * NS_PER_SEC)
 #define ANSWER_LIMIT_NS (10 * NS_PER_SEC)
-/* Beside those of disks: KVM, kernel, initramfs, console, stream, control. */
-#define FIXED_FDS 6
+/* Control, KVM, kernel, initramfs, console, sockets; then those that there are many of. */
+#define FDS_MAX                                                             \
+	(6 + VMMPROTO_PORTS_MAX + VMMPROTO_DISKS_MAX + VMMPROTO_PMEMS_MAX + \
+	 VMMPROTO_NETS_MAX * VMMPROTO_NET_PAIRS_MAX + VMMPROTO_SHARES_MAX)
 
 /*
  * No self-tests, little to say, end rather than wait when it panics. A reset is a triple fault: the
@@ -169,11 +171,12 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 		.kernel_fd = config->kernel_fd,
 		.initrd_fd = config->initrd_fd,
 		.console_fd = config->console_fd,
-		.port_fd = config->stream_fd,
+		.ports_len = config->stream_fd >= 0 ? 1 : 0,
 		.disks_len = config->disks_len,
 		.shares_len = config->shares_len,
 	};
-	(void)snprintf(ret->port_name, sizeof(ret->port_name), "%s", config->port_name);
+	ret->ports[0].fd = config->stream_fd;
+	(void)snprintf(ret->ports[0].name, sizeof(ret->ports[0].name), "%s", config->port_name);
 	(void)snprintf(ret->cmdline, sizeof(ret->cmdline), "%s%s", KERNEL_WORDS,
 		       config->console_fd >= 0 ? " console=ttyS0" : "");
 	for (size_t i = 0; i < config->disks_len; i++) {
@@ -191,19 +194,35 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 	return 0;
 }
 
-static size_t list_fds(const struct vmmproto_config *config, int control_fd, int *ret_fds)
+static void list_fd(int *fds, size_t *len, int fd)
 {
-	const int fixed[FIXED_FDS] = { control_fd,	  config->kvm_fd,     config->kernel_fd,
-				       config->initrd_fd, config->console_fd, config->port_fd };
+	if (fd >= 0)
+		fds[(*len)++] = fd;
+}
+
+/* All descriptors that it inherits into @fds, FDS_MAX. Returns how many. */
+static size_t list_fds(const struct vmmproto_config *config, int control_fd, int *fds)
+{
 	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
-		if (fixed[i] >= 0)
-			ret_fds[n++] = fixed[i];
+	list_fd(fds, &n, control_fd);
+	list_fd(fds, &n, config->kvm_fd);
+	list_fd(fds, &n, config->kernel_fd);
+	list_fd(fds, &n, config->initrd_fd);
+	list_fd(fds, &n, config->console_fd);
+	for (size_t i = 0; i < config->ports_len; i++)
+		list_fd(fds, &n, config->ports[i].fd);
 	for (size_t i = 0; i < config->disks_len; i++)
-		ret_fds[n++] = config->disks[i].fd;
+		list_fd(fds, &n, config->disks[i].fd);
+	for (size_t i = 0; i < config->pmems_len; i++)
+		list_fd(fds, &n, config->pmems[i].fd);
+	for (size_t i = 0; i < config->nets_len; i++)
+		for (size_t j = 0; j < config->nets[i].fds_len; j++)
+			list_fd(fds, &n, config->nets[i].fds[j]);
+	if (config->vsock.cid > 0)
+		list_fd(fds, &n, config->vsock.fd);
 	for (size_t i = 0; i < config->shares_len; i++)
-		ret_fds[n++] = config->shares[i].fd;
+		list_fd(fds, &n, config->shares[i].fd);
 
 	return n;
 }
@@ -212,8 +231,8 @@ static int spawn(struct machine *m, const struct machine_config *config,
 		 const struct vmmproto_config *wire, int control_fd, struct err *err)
 {
 	auto_done(strv) argv = { 0 };
-	auto_free int *fds = calloc(FIXED_FDS + wire->disks_len + wire->shares_len, sizeof(*fds));
 	char path[PATH_MAX], number[16];
+	int fds[FDS_MAX];
 	struct jail_mount program = { .target = PROGRAM_IN_JAIL,
 				      .source = path,
 				      .attrs = MOUNT_ATTR_RDONLY };
@@ -230,7 +249,7 @@ static int spawn(struct machine *m, const struct machine_config *config,
 	if (r < 0)
 		return r;
 	(void)snprintf(number, sizeof(number), "%d", control_fd);
-	if (!fds || strv_add(&argv, PROGRAM_IN_JAIL) < 0 || strv_add(&argv, "--control") < 0 ||
+	if (strv_add(&argv, PROGRAM_IN_JAIL) < 0 || strv_add(&argv, "--control") < 0 ||
 	    strv_add(&argv, number) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	jail.fds_len = list_fds(wire, control_fd, fds);

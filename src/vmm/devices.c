@@ -15,12 +15,17 @@
 static int add_console(struct devices *devices, const struct virtio_env *env,
 		       struct vmmproto_config *config, struct err *err)
 {
-	int fd = take_fd(config->port_fd);
-	struct virtio_console_port_config port = { .name = config->port_name,
-						   .in_fd = fd,
-						   .out_fd = fd };
+	struct virtio_console_port_config ports[VMMPROTO_PORTS_MAX];
 
-	return virtio_console_new(env, &port, 1, &devices->console, err);
+	for (size_t i = 0; i < config->ports_len; i++) {
+		int fd = take_fd(config->ports[i].fd);
+
+		ports[i] = (struct virtio_console_port_config){ .name = config->ports[i].name,
+								.in_fd = fd,
+								.out_fd = fd };
+	}
+
+	return virtio_console_new(env, ports, config->ports_len, &devices->console, err);
 }
 
 static int add_disk(struct devices *devices, const struct virtio_env *env,
@@ -57,7 +62,7 @@ int devices_init(struct devices *devices, const struct virtio_env *env,
 	int r = 0;
 
 	*devices = (struct devices){ 0 };
-	if (config->port_fd >= 0)
+	if (config->ports_len > 0)
 		r = add_console(devices, env, config, err);
 	if (r == 0)
 		r = virtio_rng_new(env, &devices->rng, err);

@@ -57,6 +57,22 @@ static void field_fd(struct cursor *c, int32_t *fd)
 		c->failed = true;
 }
 
+/* A descriptor that must be there. */
+static void field_open_fd(struct cursor *c, int32_t *fd)
+{
+	field_fd(c, fd);
+	if (*fd < 0)
+		c->failed = true;
+}
+
+static void field_u16(struct cursor *c, uint16_t *value)
+{
+	uint16_t le = htole16(*value);
+
+	field(c, &le, sizeof(le));
+	*value = le16toh(le);
+}
+
 static void field_text(struct cursor *c, char *text, size_t max)
 {
 	uint16_t le = htole16((uint16_t)strnlen(text, max));
@@ -86,6 +102,64 @@ static void field_count(struct cursor *c, size_t *count, size_t max)
 	*count = c->failed ? 0 : value;
 }
 
+static void field_disk(struct cursor *c, struct vmmproto_disk *disk)
+{
+	uint32_t readonly = disk->readonly;
+
+	field_open_fd(c, &disk->fd);
+	field_u32(c, &readonly);
+	if (readonly > 1)
+		c->failed = true;
+	disk->readonly = readonly == 1;
+	field_text(c, disk->serial, VMMPROTO_NAME_MAX);
+}
+
+static void field_net(struct cursor *c, struct vmmproto_net *net)
+{
+	field_count(c, &net->fds_len, VMMPROTO_NET_PAIRS_MAX);
+	if (net->fds_len == 0)
+		c->failed = true;
+	for (size_t i = 0; i < net->fds_len && !c->failed; i++)
+		field_open_fd(c, &net->fds[i]);
+	field(c, net->mac, sizeof(net->mac));
+	if (!c->failed && (net->mac[0] & 1))
+		c->failed = true;
+	field_u16(c, &net->mtu);
+}
+
+static void field_vsock(struct cursor *c, struct vmmproto_vsock *vsock)
+{
+	field_u32(c, &vsock->cid);
+	if (vsock->cid == UINT32_MAX || (vsock->cid > 0 && vsock->cid < VMMPROTO_CID_MIN))
+		c->failed = true;
+	if (vsock->cid > 0)
+		field_open_fd(c, &vsock->fd);
+}
+
+static void field_devices(struct cursor *c, struct vmmproto_config *config)
+{
+	field_count(c, &config->ports_len, VMMPROTO_PORTS_MAX);
+	for (size_t i = 0; i < config->ports_len && !c->failed; i++) {
+		field_open_fd(c, &config->ports[i].fd);
+		field_text(c, config->ports[i].name, VMMPROTO_NAME_MAX);
+	}
+	field_count(c, &config->disks_len, VMMPROTO_DISKS_MAX);
+	for (size_t i = 0; i < config->disks_len && !c->failed; i++)
+		field_disk(c, &config->disks[i]);
+	field_count(c, &config->pmems_len, VMMPROTO_PMEMS_MAX);
+	for (size_t i = 0; i < config->pmems_len && !c->failed; i++)
+		field_open_fd(c, &config->pmems[i].fd);
+	field_count(c, &config->nets_len, VMMPROTO_NETS_MAX);
+	for (size_t i = 0; i < config->nets_len && !c->failed; i++)
+		field_net(c, &config->nets[i]);
+	field_vsock(c, &config->vsock);
+	field_count(c, &config->shares_len, VMMPROTO_SHARES_MAX);
+	for (size_t i = 0; i < config->shares_len && !c->failed; i++) {
+		field_open_fd(c, &config->shares[i].fd);
+		field_text(c, config->shares[i].tag, VMMPROTO_NAME_MAX);
+	}
+}
+
 static void field_config(struct cursor *c, struct vmmproto_config *config)
 {
 	uint32_t version = VMMPROTO_VERSION;
@@ -101,25 +175,8 @@ static void field_config(struct cursor *c, struct vmmproto_config *config)
 	field_fd(c, &config->kernel_fd);
 	field_fd(c, &config->initrd_fd);
 	field_fd(c, &config->console_fd);
-	field_fd(c, &config->port_fd);
-	field_text(c, config->port_name, VMMPROTO_NAME_MAX);
 	field_text(c, config->cmdline, VMMPROTO_CMDLINE_MAX);
-	field_count(c, &config->disks_len, VMMPROTO_DISKS_MAX);
-	for (size_t i = 0; i < config->disks_len && !c->failed; i++) {
-		uint32_t readonly = config->disks[i].readonly;
-
-		field_fd(c, &config->disks[i].fd);
-		field_u32(c, &readonly);
-		if (readonly > 1)
-			c->failed = true;
-		config->disks[i].readonly = readonly == 1;
-		field_text(c, config->disks[i].serial, VMMPROTO_NAME_MAX);
-	}
-	field_count(c, &config->shares_len, VMMPROTO_SHARES_MAX);
-	for (size_t i = 0; i < config->shares_len && !c->failed; i++) {
-		field_fd(c, &config->shares[i].fd);
-		field_text(c, config->shares[i].tag, VMMPROTO_NAME_MAX);
-	}
+	field_devices(c, config);
 }
 
 static void field_msg(struct cursor *c, struct vmmproto_msg *msg)

@@ -26,6 +26,12 @@
 #define VMMPROTO_TEXT_MAX 511
 #define VMMPROTO_DISKS_MAX 201 /* the most layers, and a writable one */
 #define VMMPROTO_SHARES_MAX 64
+#define VMMPROTO_PORTS_MAX 16
+#define VMMPROTO_NETS_MAX 8
+#define VMMPROTO_NET_PAIRS_MAX 8
+#define VMMPROTO_PMEMS_MAX 200 /* the most layers */
+#define VMMPROTO_MAC_BYTES 6
+#define VMMPROTO_CID_MIN 3 /* of a guest: what is below has a meaning of its own */
 #define VMMPROTO_CPUS_MAX 64
 
 enum vmmproto_type {
@@ -54,6 +60,43 @@ struct vmmproto_disk {
 	char serial[VMMPROTO_NAME_MAX + 1];
 };
 
+/* A byte stream: a port of the console. */
+struct vmmproto_port {
+	int32_t fd; /* socket */
+	char name[VMMPROTO_NAME_MAX + 1];
+};
+
+/* A file that the guest finds in its address space, read-only and shared. */
+struct vmmproto_pmem {
+	int32_t fd;
+};
+
+/**
+ * struct vmmproto_net - a network card
+ * @fds:	of /dev/net/tun, one for each pair of queues, all attached to one device with
+ *IFF_TAP, IFF_NO_PI, IFF_VNET_HDR and, when they are several, IFF_MULTI_QUEUE
+ * @fds_len:	1 to VMMPROTO_NET_PAIRS_MAX
+ * @mac:	address of the guest, not a group's
+ * @mtu:	largest packet without segmentation; 0: 1500
+ */
+struct vmmproto_net {
+	int32_t fds[VMMPROTO_NET_PAIRS_MAX];
+	size_t fds_len;
+	uint8_t mac[VMMPROTO_MAC_BYTES];
+	uint16_t mtu;
+};
+
+/**
+ * struct vmmproto_vsock - sockets between host and guest
+ * @cid:	address of the guest, VMMPROTO_CID_MIN or more; 0: there are none, and @fd is
+ * nothing
+ * @fd:		SOCK_SEQPACKET socket of struct vmmproto_vsock_msg
+ */
+struct vmmproto_vsock {
+	uint32_t cid;
+	int32_t fd;
+};
+
 /* A directory tree behind a vhost-user daemon. */
 struct vmmproto_share {
 	int32_t fd;
@@ -68,22 +111,33 @@ struct vmmproto_share {
  * @kernel_fd:	ELF kernel with a PVH entry, or bzImage
  * @initrd_fd:	initramfs
  * @console_fd:	where the serial port's output goes
- * @port_fd:	socket behind the console port @port_name
- * @port_name:	its name in the guest
  * @cmdline:	of the kernel
+ * @ports:	ports of the console
+ * @ports_len:	their number
  * @disks:	disks
  * @disks_len:	their number
+ * @pmems:	files in the address space, in the order in which the guest numbers them
+ * @pmems_len:	their number
+ * @nets:	network cards
+ * @nets_len:	their number
+ * @vsock:	sockets
  * @shares:	shares
  * @shares_len:	their number
  */
 struct vmmproto_config {
 	uint64_t memory_bytes;
 	uint32_t cpus;
-	int32_t kvm_fd, kernel_fd, initrd_fd, console_fd, port_fd;
-	char port_name[VMMPROTO_NAME_MAX + 1];
+	int32_t kvm_fd, kernel_fd, initrd_fd, console_fd;
 	char cmdline[VMMPROTO_CMDLINE_MAX + 1];
+	struct vmmproto_port ports[VMMPROTO_PORTS_MAX];
+	size_t ports_len;
 	struct vmmproto_disk disks[VMMPROTO_DISKS_MAX];
 	size_t disks_len;
+	struct vmmproto_pmem pmems[VMMPROTO_PMEMS_MAX];
+	size_t pmems_len;
+	struct vmmproto_net nets[VMMPROTO_NETS_MAX];
+	size_t nets_len;
+	struct vmmproto_vsock vsock;
 	struct vmmproto_share shares[VMMPROTO_SHARES_MAX];
 	size_t shares_len;
 };

@@ -178,13 +178,14 @@ static void configure(struct fixture *f, struct vmmproto_config *config, const v
 	config->kernel_fd = text ? kernel_of(text, len) : memfd_create("empty", MFD_CLOEXEC);
 	config->initrd_fd = -1;
 	config->console_fd = console_fds[1];
-	config->port_fd = port_fds[1];
+	config->ports_len = 1;
+	config->ports[0].fd = port_fds[1];
 	config->memory_bytes = 64 * MIB;
 	config->disks_len = 1;
 	config->disks[0] =
 		(struct vmmproto_disk){ .fd = memfd_create("disk", MFD_CLOEXEC), .serial = "d" };
 	assert_int_equal(ftruncate(config->disks[0].fd, (off_t)MIB), 0);
-	(void)snprintf(config->port_name, sizeof(config->port_name), "port");
+	(void)snprintf(config->ports[0].name, sizeof(config->ports[0].name), "port");
 	f->pid = fork();
 	if (f->pid == 0) {
 		fd_close(control_fds[0]);

@@ -21,13 +21,23 @@ static struct vmmproto_config *some_config(void)
 					    .kernel_fd = 4,
 					    .initrd_fd = -1,
 					    .console_fd = -1,
-					    .port_fd = 7,
-					    .port_name = "agent",
 					    .cmdline = "quiet",
+					    .ports_len = 2,
 					    .disks_len = 2,
+					    .pmems_len = 2,
+					    .nets_len = 2,
+					    .vsock = { .cid = 3, .fd = 20 },
 					    .shares_len = 1 };
+	config->ports[0] = (struct vmmproto_port){ .fd = 7, .name = "agent" };
+	config->ports[1] = (struct vmmproto_port){ .fd = 8, .name = "log" };
 	config->disks[0] = (struct vmmproto_disk){ .fd = 9, .readonly = true, .serial = "layer0" };
 	config->disks[1] = (struct vmmproto_disk){ .fd = 10, .serial = "rw" };
+	config->pmems[0].fd = 12;
+	config->pmems[1].fd = 13;
+	config->nets[0] = (struct vmmproto_net){ .fds = { 14 }, .fds_len = 1, .mac = { 2, 1 } };
+	config->nets[1] = (struct vmmproto_net){
+		.fds = { 15, 16, 17 }, .fds_len = 3, .mac = { 6, 5, 4, 3, 2, 1 }, .mtu = 9000
+	};
 	config->shares[0] = (struct vmmproto_share){ .fd = 11, .tag = "share0" };
 
 	return config;
@@ -74,6 +84,13 @@ static void test_full_config_fits(void **state)
 	(void)state;
 	config->disks_len = VMMPROTO_DISKS_MAX;
 	config->shares_len = VMMPROTO_SHARES_MAX;
+	config->ports_len = VMMPROTO_PORTS_MAX;
+	config->pmems_len = VMMPROTO_PMEMS_MAX;
+	config->nets_len = VMMPROTO_NETS_MAX;
+	for (size_t i = 0; i < VMMPROTO_NETS_MAX; i++)
+		config->nets[i].fds_len = VMMPROTO_NET_PAIRS_MAX;
+	for (size_t i = 0; i < VMMPROTO_PORTS_MAX; i++)
+		memset(config->ports[i].name, 'p', VMMPROTO_NAME_MAX);
 	memset(config->cmdline, 'c', VMMPROTO_CMDLINE_MAX);
 	for (size_t i = 0; i < VMMPROTO_DISKS_MAX; i++)
 		memset(config->disks[i].serial, 's', VMMPROTO_NAME_MAX);
@@ -112,6 +129,66 @@ static void many_disks(struct vmmproto_config *config)
 	config->disks_len = VMMPROTO_DISKS_MAX + 1;
 }
 
+static void many_ports(struct vmmproto_config *config)
+{
+	config->ports_len = VMMPROTO_PORTS_MAX + 1;
+}
+
+static void port_without_fd(struct vmmproto_config *config)
+{
+	config->ports[1].fd = -1;
+}
+
+static void many_pmems(struct vmmproto_config *config)
+{
+	config->pmems_len = VMMPROTO_PMEMS_MAX + 1;
+}
+
+static void pmem_without_fd(struct vmmproto_config *config)
+{
+	config->pmems[1].fd = -1;
+}
+
+static void many_nets(struct vmmproto_config *config)
+{
+	config->nets_len = VMMPROTO_NETS_MAX + 1;
+}
+
+static void net_without_queues(struct vmmproto_config *config)
+{
+	config->nets[0].fds_len = 0;
+}
+
+static void net_of_many_queues(struct vmmproto_config *config)
+{
+	config->nets[0].fds_len = VMMPROTO_NET_PAIRS_MAX + 1;
+}
+
+static void net_without_fd(struct vmmproto_config *config)
+{
+	config->nets[1].fds[2] = -1;
+}
+
+static void net_of_a_group(struct vmmproto_config *config)
+{
+	config->nets[1].mac[0] |= 1;
+}
+
+static void vsock_of_the_host(struct vmmproto_config *config)
+{
+	config->vsock.cid = 2;
+}
+
+static void vsock_of_anybody(struct vmmproto_config *config)
+{
+	config->vsock.cid = UINT32_MAX;
+}
+
+static void vsock_without_fd(struct vmmproto_config *config)
+{
+	config->vsock.fd = -1;
+}
+
 static void test_limits(void **state)
 {
 	(void)state;
@@ -119,6 +196,18 @@ static void test_limits(void **state)
 	refuse_config(many_cpus);
 	refuse_config(strange_fd);
 	refuse_config(many_disks);
+	refuse_config(many_ports);
+	refuse_config(port_without_fd);
+	refuse_config(many_pmems);
+	refuse_config(pmem_without_fd);
+	refuse_config(many_nets);
+	refuse_config(net_without_queues);
+	refuse_config(net_of_many_queues);
+	refuse_config(net_without_fd);
+	refuse_config(net_of_a_group);
+	refuse_config(vsock_of_the_host);
+	refuse_config(vsock_of_anybody);
+	refuse_config(vsock_without_fd);
 }
 
 /* A machine that runs takes no second configuration: it has no room for one. */
