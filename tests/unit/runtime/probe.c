@@ -24,6 +24,7 @@
 
 #define X32_BIT 0x40000000
 #define EAT_STEP (1 << 20)
+#define EAT_PAGE 4096
 
 static long int80(long nr)
 {
@@ -68,15 +69,16 @@ static long open_device(mode_t type, unsigned major_nr, unsigned minor_nr)
 	return fd;
 }
 
-/* Until the kernel ends us. */
+/* Until the kernel ends us. Volatile: clang leaves out what fills memory that nobody reads. */
 static long eat_memory(void)
 {
 	for (;;) {
-		char *part = malloc(EAT_STEP);
+		volatile char *part = malloc(EAT_STEP);
 
 		if (!part)
 			return -1;
-		memset(part, 1, EAT_STEP);
+		for (size_t i = 0; i < EAT_STEP; i += EAT_PAGE)
+			part[i] = 1;
 	}
 }
 
