@@ -4,8 +4,9 @@
  *
  * The write-ahead log stays where it is when the last user closes: checkpoints cost two
  * fsyncs, which a short-lived container is not worth. The price is that whoever opens the
- * database alone reads the log once, so it is kept short: db_close() checkpoints beyond
- * WAL_MAX_BYTES, and operations that wait for the disk anyway call db_checkpoint().
+ * database alone reads the log once, so it is kept short by those who wait for the disk anyway,
+ * and by commands that change things and are not in a hurry; a run does it only when nobody else
+ * has for long. What a durable transaction wrote is as safe in the log as in the database.
  */
 #include "store/db.h"
 
@@ -19,7 +20,6 @@
 #include "base/mem.h"
 
 #define SCHEMA_VERSION 1
-#define WAL_MAX_BYTES (1 * MIB)
 #define BUSY_TIMEOUT_MS 10000
 
 static const char schema[] =
@@ -322,7 +322,7 @@ int db_open(const char *path, sqlite3 **ret, struct err *err)
 		if (r == 0)
 			r = migrate(db, err);
 		if (r == 0)
-			db_checkpoint(db);
+			db_checkpoint(db, 0);
 	}
 	if (r == 0)
 		r = exec_sql(db, "PRAGMA synchronous=NORMAL", err);
@@ -335,8 +335,22 @@ int db_open(const char *path, sqlite3 **ret, struct err *err)
 	return 0;
 }
 
-void db_checkpoint(sqlite3 *db)
+static uint64_t log_bytes(sqlite3 *db)
 {
+	sqlite3_file *wal = NULL;
+	sqlite3_int64 bytes = 0;
+
+	if (sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
+	    !wal || !wal->pMethods || wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK)
+		return 0;
+
+	return (uint64_t)bytes;
+}
+
+void db_checkpoint(sqlite3 *db, uint64_t beyond_bytes)
+{
+	if (log_bytes(db) <= beyond_bytes)
+		return;
 	/* Readers that are in the way make it do less; they are not waited for. */
 	(void)sqlite3_busy_timeout(db, 0);
 	(void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -345,14 +359,5 @@ void db_checkpoint(sqlite3 *db)
 
 void db_close(sqlite3 *db)
 {
-	sqlite3_file *wal = NULL;
-	sqlite3_int64 wal_bytes = 0;
-
-	if (!db)
-		return;
-	if (sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
-	    wal && wal->pMethods && wal->pMethods->xFileSize(wal, &wal_bytes) == SQLITE_OK &&
-	    wal_bytes > (sqlite3_int64)WAL_MAX_BYTES)
-		db_checkpoint(db);
 	(void)sqlite3_close(db);
 }

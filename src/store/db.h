@@ -13,15 +13,24 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/macro.h"
 
 /* Open (and make, and migrate) the database file @path; the caller closes it with db_close(). */
 int db_open(const char *path, sqlite3 **ret, struct err *err);
 
-/* NULL allowed. Moves the write-ahead log into the database once it has grown. */
+/* NULL allowed. The write-ahead log stays as it is. */
 void db_close(sqlite3 *db);
 
-/* Move the log into the database (two fsyncs), as far as readers allow; never fails visibly. */
-void db_checkpoint(sqlite3 *db);
+/* How long the log may be after a durable transaction, another change, and a run. */
+#define DB_LOG_DURABLE_BYTES (256 * KIB)
+#define DB_LOG_CHANGE_BYTES (1 * MIB)
+#define DB_LOG_RUN_BYTES (4 * MIB)
+
+/*
+ * Move the log into the database (up to three fsyncs) if it is longer than @beyond_bytes, as far
+ * as readers allow; never fails visibly.
+ */
+void db_checkpoint(sqlite3 *db, uint64_t beyond_bytes);
 
 /* Prepare @sql and bind its parameters; the caller finalizes *@ret. */
 int db_query(sqlite3 *db, sqlite3_stmt **ret, struct err *err, const char *sql, const char *types,

@@ -401,7 +401,7 @@ int store_image_add(struct store *s, const struct store_image *image, struct err
 	if (r < 0)
 		return err_wrap(err, r, "add image %s", image->id);
 	r = reclaim_all(s, NULL, err);
-	db_checkpoint(s->db);
+	db_checkpoint(s->db, DB_LOG_DURABLE_BYTES);
 
 	return r;
 }

@@ -140,7 +140,7 @@ int store_image_remove(struct store *s, const char *ref, bool force, struct strv
 		r = store_layer_unmount_unused(s, err);
 	if (r == 0 && gone)
 		r = reclaim_all(s, ret_deleted, err);
-	db_checkpoint(s->db);
+	db_checkpoint(s->db, DB_LOG_DURABLE_BYTES);
 
 	return r;
 }
