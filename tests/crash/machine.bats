@@ -21,12 +21,31 @@ recovers() {
 	expect ""
 }
 
+# start_machine OPTIONS...: one that shares a directory, so that it has a virtiofsd, too
 start_machine() {
-	hull run -d --name victim --isolation vm -v "$store/host:/host" busybox sleep 1000000
+	hull run -d --name victim --isolation vm -v "$store/host:/host" "$@" busybox sleep 1000000
 	id=$(hull inspect --format '{{.Id}}' victim)
 	monitor=$(jq -r .monitorPid "$HULL_RUN_ROOT/$id/state")
 	qemu=$(child_named qemu-system)
 	fsd=$(child_named virtiofsd)
+	[ -n "$qemu" ] && [ -n "$fsd" ]
+}
+
+# reach STAGE: what the machine is at when something is killed
+reach() {
+	case $1 in
+	idle) ;;
+	exec)
+		hull exec victim sh -c 'echo up; sleep 1000000' >"$store/out" 2>&1 &
+		AWAIT_S=40 await grep -q up "$store/out"
+		rm "$store/out"
+		;;
+	paused) hull pause victim ;;
+	unpaused) hull pause victim && hull unpause victim ;;
+	attached) hull attach victim >/dev/null 2>&1 & ;;
+	stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
+	*) return 1 ;;
+	esac
 }
 
 # A descendant of the monitor, or a process in the workload's cgroup, with that program.
@@ -49,30 +68,29 @@ ended_with_137() {
 @test "QEMU killed: idle, during exec, paused, attached, stopping" {
 	for stage in idle exec paused attached stopping; do
 		start_machine
-		[ -n "$qemu" ]
-		case $stage in
-		exec) hull exec victim sleep 1000000 >/dev/null 2>&1 & ;;
-		paused) hull pause victim ;;
-		attached) hull attach victim >/dev/null 2>&1 & ;;
-		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
-		esac
+		reach "$stage"
 		kill -9 "$qemu"
 		ended_with_137
 		recovers
 	done
 }
 
-@test "the monitor killed: the machine goes with it" {
-	start_machine
-	kill -9 "$monitor"
-	ended_with_137
-	await sh -c "! kill -0 $qemu"
-	recovers
+@test "the monitor killed: the machine goes with it, and the next command says so" {
+	for stage in idle exec paused attached stopping; do
+		start_machine
+		reach "$stage"
+		kill -9 "$monitor"
+		ended_with_137
+		run hull ps -a --format '{{.Status}}'
+		expect_part "Exited (137)"
+		await sh -c "! kill -0 $qemu"
+		await sh -c "! kill -0 $fsd"
+		recovers
+	done
 }
 
 @test "virtiofsd killed: the machine ends rather than hangs" {
 	start_machine
-	[ -n "$fsd" ]
 	kill -9 "$fsd"
 	ended_with_137
 	recovers
@@ -81,14 +99,23 @@ ended_with_137() {
 @test "the agent's workload killed: idle, during exec, after a pause, attached, stopping" {
 	for stage in idle exec unpaused attached stopping; do
 		start_machine
-		case $stage in
-		exec) hull exec victim sleep 1000000 >/dev/null 2>&1 & ;;
-		unpaused) hull pause victim && hull unpause victim ;;
-		attached) hull attach victim >/dev/null 2>&1 & ;;
-		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
-		esac
+		reach "$stage"
 		hull kill --signal KILL victim
 		ended_with_137
+		recovers
+	done
+}
+
+# Not by hull, and by no process that the workload's namespace knows: SysRq's "i" is a SIGKILL from the
+# guest's kernel to every process but the agent.
+@test "the agent's workload killed by the guest's kernel: idle, during exec, after a pause, attached, stopping" {
+	for stage in idle exec unpaused attached stopping; do
+		start_machine --privileged
+		reach "$stage"
+		hull exec victim sh -c 'echo i >/proc/sysrq-trigger' >/dev/null 2>&1 || true
+		ended_with_137
+		run hull ps -a --format '{{.Status}}'
+		expect_part "Exited (137)"
 		recovers
 	done
 }
