@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "lib"))
 
 import images  # noqa: E402
+import measure  # noqa: E402
 
 # Peers raise limits beyond what an unprivileged host may grant.
 PODMAN_OPTIONS = ["--network", "none", "--ulimit", "nofile=1000:2000", "--ulimit", "nproc=1000:2000"]
@@ -30,17 +31,9 @@ def podman(scratch):
 
 
 def quiet(*argv, **kwargs):
-    return subprocess.run([str(word) for word in argv], check=True, capture_output=True, **kwargs).stdout
-
-
-def enter_v1_view():
-    """Start again in a mount namespace without the cgroup v2 mount that crun refuses beside v1."""
-    if not os.path.ismount("/sys/fs/cgroup/unified") or os.environ.get("HULL_BENCH_VIEW"):
-        return
-    os.environ["HULL_BENCH_VIEW"] = "1"
-    script = 'umount /sys/fs/cgroup/unified; exec "$@"'
-    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
-                          sys.executable, *sys.argv])
+    argv = [str(word) for word in argv]
+    with measure.where_it_runs(argv):
+        return subprocess.run(argv, check=True, capture_output=True, **kwargs).stdout
 
 
 def podman_config(podman, image):
@@ -135,8 +128,9 @@ def bare_qemu(vmlinux, scratch):
 
 def remove(podman, scratch):
     """Everything, once nothing of podman's storage is mounted any more."""
-    subprocess.run([*podman, "rm", "-af", "-t", "0"], capture_output=True, check=False)
-    for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
-        if line.split()[4].startswith(f"{scratch}/"):
-            subprocess.run(["umount", line.split()[4]], check=False)
+    with measure.where_it_runs(podman):
+        subprocess.run([*podman, "rm", "-af", "-t", "0"], capture_output=True, check=False)
+        for line in reversed(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
+            if line.split()[4].startswith(f"{scratch}/"):
+                subprocess.run(["umount", line.split()[4]], check=False)
     shutil.rmtree(scratch, ignore_errors=True)
