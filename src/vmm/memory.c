@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -96,25 +97,74 @@ int memory_init(struct memory *mem, uint64_t bytes, enum memory_backing backing,
 	return r;
 }
 
+static uint64_t files_start(const struct memory *mem)
+{
+	const struct memory_region *last = &mem->regions[mem->regions_len - 1];
+
+	if (mem->files_len == 0)
+		return (MAX(last->start + last->bytes, MEMORY_HOLE_END) + MEMORY_FILES_ALIGN - 1) &
+		       ~(MEMORY_FILES_ALIGN - 1);
+	last = &mem->files[mem->files_len - 1];
+
+	return last->start + last->bytes;
+}
+
+int memory_add_file(struct memory *mem, int fd, const struct memory_region **ret, struct err *err)
+{
+	struct memory_region *file = &mem->files[mem->files_len];
+	unsigned char *host;
+	struct stat st;
+	uint64_t bytes;
+
+	if (mem->files_len == MEMORY_FILES_MAX)
+		return err_set(err, ENOSPC, "more than %d files in memory", MEMORY_FILES_MAX);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "look at a file for the guest's memory");
+	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > (off_t)MEMORY_FILE_MAX_BYTES)
+		return err_set(err, EINVAL, "this cannot be mapped into the guest's memory");
+	bytes = ((uint64_t)st.st_size + MEMORY_HUGE_BYTES - 1) & ~(MEMORY_HUGE_BYTES - 1);
+	host = reserve(bytes);
+	if (!host)
+		return err_sys(err, "reserve addresses for a file");
+	/* Behind the file's last page there would be nothing, which ends whoever looks. */
+	if (mmap(host, bytes, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0) == MAP_FAILED ||
+	    mmap(host, (size_t)st.st_size, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0) ==
+		    MAP_FAILED) {
+		int r = err_sys(err, "map a file into the guest's memory");
+
+		(void)munmap(host, bytes);
+		return r;
+	}
+	(void)madvise(host, bytes, MADV_DONTDUMP);
+	*file = (struct memory_region){ .start = files_start(mem), .bytes = bytes, .host = host };
+	mem->files_len++;
+	*ret = file;
+
+	return 0;
+}
+
 void memory_done(struct memory *mem)
 {
+	for (size_t i = 0; i < mem->files_len; i++)
+		(void)munmap(mem->files[i].host, mem->files[i].bytes);
+	mem->files_len = 0;
 	for (size_t i = 0; i < mem->regions_len; i++)
 		(void)munmap(mem->regions[i].host, mem->regions[i].bytes);
 	mem->regions_len = 0;
 	mem->fd = fd_close(mem->fd);
 }
 
-static const struct memory_region *find_region(const struct memory *mem, struct gpa gpa,
-					       uint64_t bytes)
+/* Where the range is mapped, if one of @regions has all of it; else NULL. */
+static unsigned char *look_up(const struct memory_region *regions, size_t len, struct gpa gpa,
+			      uint64_t bytes)
 {
-	for (size_t i = 0; i < mem->regions_len; i++) {
-		const struct memory_region *region = &mem->regions[i];
-
+	for (size_t i = 0; i < len; i++) {
 		/* An address below the region wraps to an offset beyond its end. */
-		uint64_t offset = gpa.v - region->start;
+		uint64_t offset = gpa.v - regions[i].start;
 
-		if (offset <= region->bytes && bytes <= region->bytes - offset)
-			return region;
+		if (offset <= regions[i].bytes && bytes <= regions[i].bytes - offset)
+			return regions[i].host + offset;
 	}
 
 	return NULL;
@@ -122,9 +172,14 @@ static const struct memory_region *find_region(const struct memory *mem, struct 
 
 void *memory_at(const struct memory *mem, struct gpa gpa, uint64_t bytes)
 {
-	const struct memory_region *region = find_region(mem, gpa, bytes);
+	return look_up(mem->regions, mem->regions_len, gpa, bytes);
+}
 
-	return region ? region->host + (gpa.v - region->start) : NULL;
+const void *memory_source_at(const struct memory *mem, struct gpa gpa, uint64_t bytes)
+{
+	const void *at = memory_at(mem, gpa, bytes);
+
+	return at ? at : look_up(mem->files, mem->files_len, gpa, bytes);
 }
 
 int memory_read(const struct memory *mem, struct gpa gpa, void *buf, size_t bytes)

@@ -26,6 +26,10 @@
 #define MEMORY_MIN_BYTES (64 * MIB)
 #define MEMORY_MAX_BYTES (16 * 1024 * GIB)
 #define MEMORY_REGIONS_MAX 2
+/* Files in the address space are behind RAM, from a multiple of this on: of a guest's sections. */
+#define MEMORY_FILES_ALIGN (1 * GIB)
+#define MEMORY_FILES_MAX 200
+#define MEMORY_FILE_MAX_BYTES (1024 * GIB)
 
 /* A guest physical address. */
 struct gpa {
@@ -41,7 +45,7 @@ enum memory_backing {
 };
 
 /**
- * struct memory_region - guest addresses that are RAM
+ * struct memory_region - guest addresses that are RAM, or a file
  * @start:	first guest address
  * @bytes:	size, a multiple of a page
  * @host:	where it is mapped here
@@ -54,16 +58,20 @@ struct memory_region {
 };
 
 /**
- * struct memory - all RAM of a guest
- * @regions:	in ascending order
+ * struct memory - all RAM of a guest, and the files that it can read like RAM
+ * @regions:	RAM, in ascending order
  * @regions_len: their number
- * @bytes:	of all of them
+ * @files:	read-only, in ascending order, above all RAM
+ * @files_len:	their number
+ * @bytes:	of all of @regions
  * @backing:	which kind
  * @fd:		the backing file, owned; -1: private and anonymous
  */
 struct memory {
 	struct memory_region regions[MEMORY_REGIONS_MAX];
 	size_t regions_len;
+	struct memory_region files[MEMORY_FILES_MAX];
+	size_t files_len;
 	uint64_t bytes;
 	enum memory_backing backing;
 	int fd;
@@ -85,6 +93,18 @@ void memory_done(struct memory *mem);
 DEFINE_AUTO_DONE(memory)
 
 /**
+ * memory_add_file() - Map a file behind all that there is, read-only and shared
+ * @mem:	memory of no machine yet
+ * @fd:		a file of 1 to MEMORY_FILE_MAX_BYTES bytes, open for reading; borrowed
+ * @ret:	where it is; borrowed. Its size is a multiple of MEMORY_HUGE_BYTES: zeroes follow
+ *		the file. Whoever cuts the file short later ends the machine
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0, -EINVAL, -ENOSPC when there are too many, or another negative errno.
+ */
+int memory_add_file(struct memory *mem, int fd, const struct memory_region **ret, struct err *err);
+
+/**
  * memory_at() - Where a range of guest addresses is mapped
  * @mem:	memory
  * @gpa:	first address
@@ -94,6 +114,12 @@ DEFINE_AUTO_DONE(memory)
  *	   writes there at any time: read once, with memory_read() or an atomic load.
  */
 void *memory_at(const struct memory *mem, struct gpa gpa, uint64_t bytes);
+
+/*
+ * The same for what a device only reads: in one region or file. A guest that runs from a file has
+ * its devices send pages of it.
+ */
+const void *memory_source_at(const struct memory *mem, struct gpa gpa, uint64_t bytes);
 
 /* Copy out of the guest's memory. 0, or -EFAULT when not all of the range is RAM. */
 int memory_read(const struct memory *mem, struct gpa gpa, void *buf, size_t bytes);

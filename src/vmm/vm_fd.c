@@ -29,21 +29,34 @@ static int check_kvm(int kvm_fd, struct err *err)
 	return 0;
 }
 
-static int add_memory(int vm_fd, const struct memory *mem, struct err *err)
+static int add_region(int vm_fd, uint32_t slot, uint32_t flags, const struct memory_region *region,
+		      struct err *err)
 {
-	for (uint32_t i = 0; i < mem->regions_len; i++) {
-		struct kvm_userspace_memory_region region = {
-			.slot = i,
-			.guest_phys_addr = mem->regions[i].start,
-			.memory_size = mem->regions[i].bytes,
-			.userspace_addr = (uintptr_t)mem->regions[i].host,
-		};
+	struct kvm_userspace_memory_region kvm_region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = region->start,
+		.memory_size = region->bytes,
+		.userspace_addr = (uintptr_t)region->host,
+	};
 
-		if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-			return err_sys(err, "give the machine its memory");
-	}
+	if (ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &kvm_region) < 0)
+		return err_sys(err, "give the machine its memory");
 
 	return 0;
+}
+
+static int add_memory(int vm_fd, const struct memory *mem, struct err *err)
+{
+	uint32_t slot = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < mem->regions_len && r == 0; i++)
+		r = add_region(vm_fd, slot++, 0, &mem->regions[i], err);
+	for (size_t i = 0; i < mem->files_len && r == 0; i++)
+		r = add_region(vm_fd, slot++, KVM_MEM_READONLY, &mem->files[i], err);
+
+	return r;
 }
 
 int vm_fd_open(int kvm_fd, const struct memory *mem, struct err *err)

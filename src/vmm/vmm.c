@@ -177,6 +177,8 @@ int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
 	raise_descriptor_limit();
 	r = memory_init(&vmm->memory, config->memory_bytes,
 			config->shares_len > 0 ? MEMORY_SHARED : MEMORY_PRIVATE, -1, err);
+	if (r == 0)
+		r = devices_map(&vmm->memory, config, err);
 	if (r < 0)
 		return r;
 	vmm->vm_fd = r = vm_fd_open(vmm->kvm_fd, &vmm->memory, err);

@@ -86,6 +86,24 @@ struct vmmproto_net {
 	uint16_t mtu;
 };
 
+enum vmmproto_vsock_kind {
+	VMMPROTO_VSOCK_CONNECT = 1, /* to @port of your side; @token is the asker's */
+	VMMPROTO_VSOCK_ANSWER,	    /* to the CONNECT of @token; @error: errno value, 0: done */
+};
+
+/**
+ * struct vmmproto_vsock_msg - about one connection between host and guest
+ *
+ * A packet on the socket of struct vmmproto_vsock, in the byte order of the host, which both ends
+ * are of. Either end may ask, and each numbers what it asks. The stream sockets are the starter's:
+ * it sends one end with its CONNECT for a program of the host, or with the ANSWER that lets the
+ * guest in; hull-vmm never makes one. When the starter closes the socket nothing more can be
+ * connected, and what is connected stays so.
+ */
+struct vmmproto_vsock_msg {
+	uint32_t kind, token, port, error;
+};
+
 /**
  * struct vmmproto_vsock - sockets between host and guest
  * @cid:	address of the guest, VMMPROTO_CID_MIN or more; 0: there are none, and @fd is

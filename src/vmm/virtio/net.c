@@ -11,6 +11,11 @@
  * A packet from the guest is written with a copy of its header; the kernel checks that header as
  * it does for every user of a tap. What it refuses is dropped.
  *
+ * Pair N has the queues 2N (receive) and 2N + 1 and a descriptor of the tap. The driver says by the
+ * control queue how many pairs it uses; the others are detached from the tap, which would send
+ * packets there otherwise. A reset comes on a vCPU thread, which makes no such calls: what the tap
+ * is to know is told it before the next packet.
+ *
  * A snapshot keeps no packet: networks lose some.
  */
 #include "vmm/virtio/net.h"
@@ -18,6 +23,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <sys/ioctl.h>
@@ -27,8 +33,6 @@
 #include "base/macro.h"
 
 #define QUEUE_SIZE 256
-#define RECEIVE 0
-#define TRANSMIT 1
 #define DEFAULT_MTU 1500
 #define PCI_CLASS_ETHERNET 0x020000
 /* The largest IP packet with what is in front of it: Ethernet, a VLAN, our header. */
@@ -37,30 +41,66 @@
 #define PACKETS_AT_A_TIME 64
 #define BUFFERS_MAX 64 /* that one packet is spread over */
 
-struct virtio_net {
-	struct virtio_device dev; /* first, so that the device is the card */
-	struct virtio_net_config config;
-	struct loop_source tap;
-	struct loop_source out; /* the same tap, watched while it takes no packets */
-	bool tap_gone;
-	bool offloads_set; /* the tap knows what the driver can take */
-	struct virtio_net_stats stats;
-	size_t packet_bytes; /* in @packet, waiting for buffers */
+/**
+ * struct pair - a pair of queues, and one descriptor of the tap
+ * @tap:	watched for packets
+ * @out:	the same, watched while it takes none
+ * @gone:	the tap was taken away
+ * @attached:	the tap sends packets here
+ * @packet_bytes: in @packet, waiting for buffers
+ */
+struct pair {
+	struct virtio_net *net;
+	unsigned index;
+	struct loop_source tap, out;
+	bool gone, attached;
+	size_t packet_bytes;
 	uint8_t packet[PACKET_MAX_BYTES];
 };
 
-const struct confine_list virtio_net_calls =
-	CONFINE_LIST(CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_writev),
-		     CONFINE_ALLOW_IF(SYS_ioctl, 1, TUNSETOFFLOAD));
+/**
+ * struct virtio_net - a card
+ * @pairs:	@pairs_len of them
+ * @settled:	the tap knows what the driver can take, and how many pairs it uses
+ */
+struct virtio_net {
+	struct virtio_device dev; /* first, so that the device is the card */
+	struct virtio_net_config config;
+	struct virtio_net_state state;
+	bool settled;
+	struct virtio_net_stats stats;
+	struct pair *pairs;
+	unsigned pairs_len;
+};
+
+const struct confine_list virtio_net_calls = CONFINE_LIST(
+	CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_writev),
+	CONFINE_ALLOW_IF(SYS_ioctl, 1, TUNSETOFFLOAD), CONFINE_ALLOW_IF(SYS_ioctl, 1, TUNSETQUEUE));
 
 static struct virtio_net *net_of(struct virtio_device *dev)
 {
 	return (struct virtio_net *)dev;
 }
 
-static void watch(struct virtio_net *net, struct loop_source *source, uint32_t events)
+static unsigned receive_queue(const struct pair *pair)
 {
-	struct loop *loop = net->dev.env.loop;
+	return 2 * pair->index;
+}
+
+static unsigned transmit_queue(const struct pair *pair)
+{
+	return 2 * pair->index + 1;
+}
+
+/* Behind those of all pairs that the driver knows of. */
+static unsigned control_queue(const struct virtio_net *net)
+{
+	return virtio_has(&net->dev, VIRTIO_NET_F_MQ) ? 2 * net->pairs_len : 2;
+}
+
+static void watch(struct pair *pair, struct loop_source *source, uint32_t events)
+{
+	struct loop *loop = pair->net->dev.env.loop;
 
 	if (events == 0)
 		loop_del(loop, source);
@@ -68,8 +108,17 @@ static void watch(struct virtio_net *net, struct loop_source *source, uint32_t e
 		(void)loop_add(loop, source, events);
 }
 
-/* The host may hand over only what the driver said it can take. */
-static void set_offloads(struct virtio_net *net)
+static void attach(struct pair *pair, bool attached)
+{
+	struct ifreq request = { .ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	if (pair->attached != attached)
+		(void)ioctl(pair->tap.fd, TUNSETQUEUE, &request);
+	pair->attached = attached;
+}
+
+/* The host may hand over only what the driver said it can take, and only where it looks. */
+static void settle(struct virtio_net *net)
 {
 	const struct virtio_device *dev = &net->dev;
 	unsigned flags = 0;
@@ -82,8 +131,10 @@ static void set_offloads(struct virtio_net *net)
 		flags |= TUN_F_TSO6;
 	if (!(flags & TUN_F_CSUM)) /* segmentation without checksums is nothing */
 		flags = 0;
-	(void)ioctl(net->tap.fd, TUNSETOFFLOAD, flags);
-	net->offloads_set = true;
+	(void)ioctl(net->pairs[0].tap.fd, TUNSETOFFLOAD, flags);
+	for (unsigned i = 0; i < net->pairs_len; i++)
+		attach(&net->pairs[i], i < net->state.pairs);
+	net->settled = true;
 }
 
 enum delivery {
@@ -103,8 +154,9 @@ static uint8_t *count_field(const struct virtq_chain *chain)
 }
 
 /* Spread the packet over buffers: all that it takes, or none. */
-static enum delivery deliver(struct virtio_net *net, struct virtq *q)
+static enum delivery deliver(struct pair *pair, struct virtq *q)
 {
+	struct virtio_net *net = pair->net;
 	struct {
 		uint16_t head;
 		uint32_t bytes;
@@ -115,24 +167,24 @@ static enum delivery deliver(struct virtio_net *net, struct virtq *q)
 	uint16_t seen;
 	size_t done = 0;
 
-	while (done < net->packet_bytes && n < max && virtq_pop(q, &chain)) {
+	while (done < pair->packet_bytes && n < max && virtq_pop(q, &chain)) {
 		if (n == 0)
 			count = count_field(&chain);
 		if (n == 0 && !count) {
 			virtq_break(q, "receive buffer without room for a header");
 			return NO_BUFFERS;
 		}
-		done += virtq_chain_write(&chain, net->packet + done, net->packet_bytes - done);
+		done += virtq_chain_write(&chain, pair->packet + done, pair->packet_bytes - done);
 		used[n].head = chain.head;
 		used[n++].bytes = chain.written_bytes;
 	}
-	if (done < net->packet_bytes && n < max) {
+	if (done < pair->packet_bytes && n < max) {
 		seen = q->state.avail_next;
 		for (; n > 0; n--)
 			virtq_unpop(q);
 		return virtq_unmute_beyond(q, seen) ? MORE_BUFFERS : NO_BUFFERS;
 	}
-	if (done < net->packet_bytes) { /* too large for this driver */
+	if (done < pair->packet_bytes) { /* too large for this driver */
 		net->stats.received_dropped++;
 		for (; n > 0; n--)
 			virtq_unpop(q);
@@ -141,55 +193,58 @@ static enum delivery deliver(struct virtio_net *net, struct virtq *q)
 
 		memcpy(count, &number, sizeof(number));
 		net->stats.received_packets++;
-		net->stats.received_bytes += net->packet_bytes - HEAD_BYTES;
+		net->stats.received_bytes += pair->packet_bytes - HEAD_BYTES;
 	}
 	for (unsigned i = 0; i < n; i++)
 		virtq_push(q, used[i].head, used[i].bytes);
-	net->packet_bytes = 0;
+	pair->packet_bytes = 0;
 
 	return DELIVERED;
 }
 
 /* The next packet of the tap. False when there is none. */
-static bool read_packet(struct virtio_net *net)
+static bool read_packet(struct pair *pair)
 {
-	ssize_t n = read(net->tap.fd, net->packet, sizeof(net->packet));
+	ssize_t n = read(pair->tap.fd, pair->packet, sizeof(pair->packet));
 
 	/* A tap that was taken away is readable for ever. */
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		net->tap_gone = true;
+		pair->gone = true;
 	if (n <= 0)
 		return false;
 	if ((size_t)n > HEAD_BYTES)
-		net->packet_bytes = (size_t)n;
+		pair->packet_bytes = (size_t)n;
 
 	return true;
 }
 
-static void receive(struct virtio_net *net)
+static void receive(struct pair *pair)
 {
-	struct virtq *q = &net->dev.queues[RECEIVE];
+	struct virtio_net *net = pair->net;
+	struct virtq *q = &net->dev.queues[receive_queue(pair)];
 	bool stalled = false;
 
-	if (!virtio_running(&net->dev) || !virtq_running(q) || net->tap_gone) {
-		watch(net, &net->tap, 0);
+	if (!virtio_running(&net->dev) || !virtq_running(q) || pair->gone ||
+	    pair->index >= net->state.pairs) {
+		watch(pair, &pair->tap, 0);
 		return;
 	}
 	virtq_mute(q);
 	for (unsigned i = 0; i < PACKETS_AT_A_TIME && !stalled; i++) {
-		if (net->packet_bytes == 0 && !read_packet(net))
+		if (pair->packet_bytes == 0 && !read_packet(pair))
 			break;
-		if (net->packet_bytes > 0 && deliver(net, q) == NO_BUFFERS)
+		if (pair->packet_bytes > 0 && deliver(pair, q) == NO_BUFFERS)
 			stalled = true;
 	}
-	watch(net, &net->tap, stalled || net->tap_gone ? 0 : EPOLLIN);
-	virtio_signal(&net->dev, RECEIVE);
+	watch(pair, &pair->tap, stalled || pair->gone ? 0 : EPOLLIN);
+	virtio_signal(&net->dev, receive_queue(pair));
 }
 
-static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue UNUSED,
+static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue,
 				    struct virtq_chain *chain)
 {
 	struct virtio_net *net = net_of(dev);
+	struct pair *pair = &net->pairs[queue / 2];
 	struct virtio_net_hdr_mrg_rxbuf head;
 	struct iovec iov[VIRTQ_SIZE_MAX + 1] = { { &head, sizeof(head) } };
 	ssize_t n = -1;
@@ -199,10 +254,10 @@ static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue UN
 		head.num_buffers = 0;
 		memcpy(&iov[1], chain->readable, chain->readable_len * sizeof(iov[0]));
 		do
-			n = writev(net->out.fd, iov, (int)chain->readable_len + 1);
+			n = writev(pair->out.fd, iov, (int)chain->readable_len + 1);
 		while (n < 0 && errno == EINTR);
 		if (n < 0 && errno == EAGAIN) {
-			watch(net, &net->out, EPOLLOUT);
+			watch(pair, &pair->out, EPOLLOUT);
 			return VIRTIO_LATER;
 		}
 	}
@@ -216,41 +271,79 @@ static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue UN
 	return VIRTIO_DONE;
 }
 
+/* How many pairs the driver uses from now on. False when it cannot be so. */
+static bool set_pairs(struct virtio_net *net, struct virtq_chain *chain)
+{
+	struct virtio_net_ctrl_hdr head;
+	struct virtio_net_ctrl_mq body;
+	uint16_t pairs;
+
+	if (virtq_chain_read(chain, &head, sizeof(head)) < sizeof(head) ||
+	    head.class != VIRTIO_NET_CTRL_MQ || head.cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET ||
+	    virtq_chain_read(chain, &body, sizeof(body)) < sizeof(body))
+		return false;
+	pairs = le16toh(body.virtqueue_pairs);
+	if (pairs < 1 || pairs > net->pairs_len || !virtio_has(&net->dev, VIRTIO_NET_F_MQ))
+		return false;
+	net->state.pairs = pairs;
+	settle(net);
+	for (unsigned i = 0; i < pairs; i++)
+		receive(&net->pairs[i]);
+
+	return true;
+}
+
+static enum virtio_verdict control(struct virtio_device *dev, unsigned queue UNUSED,
+				   struct virtq_chain *chain)
+{
+	virtio_net_ctrl_ack ack = set_pairs(net_of(dev), chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+
+	(void)virtq_chain_write(chain, &ack, sizeof(ack));
+
+	return VIRTIO_DONE;
+}
+
 static bool kick(struct virtio_device *dev, unsigned queue)
 {
 	struct virtio_net *net = net_of(dev);
 
-	if (!net->offloads_set)
-		set_offloads(net);
-	if (queue == TRANSMIT)
+	if (!net->settled)
+		settle(net);
+	if (queue == control_queue(net))
+		return virtio_drain(dev, queue, control);
+	if (queue / 2 >= net->pairs_len)
+		return false;
+	if (queue % 2)
 		return virtio_drain(dev, queue, transmit);
-	receive(net);
+	receive(&net->pairs[queue / 2]);
 
 	return false;
 }
 
 static void on_tap(void *ctx, uint32_t events UNUSED)
 {
-	struct virtio_net *net = ctx;
+	struct pair *pair = ctx;
 
-	receive(net);
-	virtio_check(&net->dev);
+	receive(pair);
+	virtio_check(&pair->net->dev);
 }
 
 static void on_out(void *ctx, uint32_t events UNUSED)
 {
-	struct virtio_net *net = ctx;
+	struct pair *pair = ctx;
 
-	watch(net, &net->out, 0);
-	virtio_ring(&net->dev, TRANSMIT);
+	watch(pair, &pair->out, 0);
+	virtio_ring(&pair->net->dev, transmit_queue(pair));
 }
 
 static bool reset(struct virtio_device *dev)
 {
 	struct virtio_net *net = net_of(dev);
 
-	net->packet_bytes = 0;
-	net->offloads_set = false;
+	for (unsigned i = 0; i < net->pairs_len; i++)
+		net->pairs[i].packet_bytes = 0;
+	net->state.pairs = 1;
+	net->settled = false;
 
 	return true;
 }
@@ -267,51 +360,93 @@ static const struct virtio_ops ops = {
 	 VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |         \
 	 VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | VIRTIO_FEATURE(VIRTIO_NET_F_MTU))
 
+static int init_pair(struct pair *pair, struct err *err)
+{
+	int head_bytes = HEAD_BYTES;
+
+	pair->out.fd = fcntl(pair->tap.fd, F_DUPFD_CLOEXEC, 3);
+	if (pair->out.fd < 0)
+		return err_sys(err, "net: duplicate the tap");
+	/* A socket that carries packets in place of a tap has no such setting. */
+	if (ioctl(pair->tap.fd, TUNSETVNETHDRSZ, &head_bytes) < 0 && errno != ENOTTY)
+		return err_sys(err, "net: set the size of headers");
+	if (fd_set_nonblock(pair->tap.fd, 1) < 0)
+		return err_sys(err, "net: make the tap non-blocking");
+
+	return 0;
+}
+
 static int init(struct virtio_net *net, const struct virtio_env *env,
 		const struct virtio_net_options *options, struct err *err)
 {
-	static const uint16_t sizes[] = { QUEUE_SIZE, QUEUE_SIZE };
-	const struct virtio_spec spec = {
+	uint16_t sizes[2 * VIRTIO_NET_PAIRS_MAX + 1];
+	struct virtio_spec spec = {
 		.name = "net",
 		.ops = &ops,
 		.type = VIRTIO_ID_NET,
 		.class_code = PCI_CLASS_ETHERNET,
 		.features = FEATURES,
 		.queue_sizes = sizes,
-		.queues_len = ARRAY_SIZE(sizes),
+		.queues_len = 2 * net->pairs_len,
 		.config = &net->config,
 		.config_bytes = offsetof(struct virtio_net_config, speed),
 	};
-	int head_bytes = HEAD_BYTES;
+	int r = 0;
 
-	net->out.fd = fcntl(net->tap.fd, F_DUPFD_CLOEXEC, 3);
-	if (net->out.fd < 0)
-		return err_sys(err, "net: duplicate the tap");
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		sizes[i] = QUEUE_SIZE;
+	if (net->pairs_len > 1) {
+		spec.features |=
+			VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ);
+		spec.queues_len++;
+	}
 	memcpy(net->config.mac, options->mac, sizeof(net->config.mac));
 	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	net->config.mtu = htole16(options->mtu ? options->mtu : DEFAULT_MTU);
-	/* A socket that carries packets in place of a tap has no such setting. */
-	if (ioctl(net->tap.fd, TUNSETVNETHDRSZ, &head_bytes) < 0 && errno != ENOTTY)
-		return err_sys(err, "net: set the size of headers");
-	if (fd_set_nonblock(net->tap.fd, 1) < 0)
-		return err_sys(err, "net: make the tap non-blocking");
+	net->config.max_virtqueue_pairs = htole16((uint16_t)net->pairs_len);
+	net->state.pairs = 1;
+	for (unsigned i = 0; i < net->pairs_len && r == 0; i++)
+		r = init_pair(&net->pairs[i], err);
+	for (unsigned i = 1; i < net->pairs_len && r == 0; i++)
+		attach(&net->pairs[i], false);
 
-	return virtio_init(&net->dev, &spec, env, err);
+	return r < 0 ? r : virtio_init(&net->dev, &spec, env, err);
+}
+
+static void take_pairs(struct virtio_net *net, const struct virtio_net_options *options)
+{
+	for (unsigned i = 0; i < options->fds_len; i++) {
+		struct pair *pair = &net->pairs[net->pairs_len++];
+
+		*pair = (struct pair){
+			.net = net,
+			.index = i,
+			.tap = { .fd = options->fds[i], .fn = on_tap, .ctx = pair },
+			.out = { .fd = -1, .fn = on_out, .ctx = pair },
+			.attached = true,
+		};
+	}
 }
 
 int virtio_net_new(const struct virtio_env *env, const struct virtio_net_options *options,
 		   struct virtio_net **ret, struct err *err)
 {
+	bool possible = options->fds_len >= 1 && options->fds_len <= VIRTIO_NET_PAIRS_MAX;
 	struct virtio_net *net = calloc(1, sizeof(*net));
 	int r;
 
-	if (!net) {
-		fd_close(options->fd);
-		return err_set(err, ENOMEM, "net: no memory");
+	if (net && possible)
+		net->pairs = calloc(options->fds_len, sizeof(*net->pairs));
+	if (!net || !net->pairs) {
+		for (size_t i = 0; possible && i < options->fds_len; i++)
+			fd_close(options->fds[i]);
+		free(net);
+		return possible
+			       ? err_set(err, ENOMEM, "net: no memory")
+			       : err_set(err, EINVAL, "net: %zu pairs of queues", options->fds_len);
 	}
-	net->tap = (struct loop_source){ .fd = options->fd, .fn = on_tap, .ctx = net };
-	net->out = (struct loop_source){ .fd = -1, .fn = on_out, .ctx = net };
 	net->dev.env = *env;
+	take_pairs(net, options);
 	r = init(net, env, options, err);
 	if (r < 0) {
 		virtio_net_free(net);
@@ -326,12 +461,32 @@ void virtio_net_free(struct virtio_net *net)
 {
 	if (!net)
 		return;
-	watch(net, &net->tap, 0);
-	watch(net, &net->out, 0);
-	fd_close(net->tap.fd);
-	fd_close(net->out.fd);
+	for (unsigned i = 0; i < net->pairs_len; i++) {
+		struct pair *pair = &net->pairs[i];
+
+		watch(pair, &pair->tap, 0);
+		watch(pair, &pair->out, 0);
+		fd_close(pair->tap.fd);
+		fd_close(pair->out.fd);
+	}
 	virtio_done(&net->dev);
+	free(net->pairs);
 	free(net);
+}
+
+void virtio_net_save(const struct virtio_net *net, struct virtio_net_state *ret)
+{
+	*ret = net->state;
+	ret->status = le16toh(net->config.status);
+}
+
+void virtio_net_load(struct virtio_net *net, const struct virtio_net_state *state)
+{
+	unsigned pairs = MIN((unsigned)state->pairs, net->pairs_len);
+
+	net->state.pairs = (uint16_t)MAX(pairs, 1U);
+	net->config.status = htole16(state->status);
+	net->settled = false;
 }
 
 void virtio_net_set_link(struct virtio_net *net, bool up)

@@ -102,6 +102,17 @@ static struct vring_desc load_desc(const struct vring_desc *desc)
 	};
 }
 
+/* An iovec cannot say that its buffer is only read from. */
+static void *source_at(const struct memory *memory, uint64_t gpa, uint32_t bytes)
+{
+	union {
+		const void *in;
+		void *out;
+	} at = { .in = memory_source_at(memory, GPA(gpa), bytes) };
+
+	return at.out;
+}
+
 /* Append the buffer of @d to @chain. NULL or why the driver may not do so. */
 static const char *add_buffer(struct virtq *q, struct virtq_chain *chain,
 			      const struct vring_desc *d)
@@ -115,7 +126,8 @@ static const char *add_buffer(struct virtq *q, struct virtq_chain *chain,
 		chain->writable = iov;
 	if (d->len == 0)
 		return NULL;
-	iov->iov_base = memory_at(q->memory, GPA(d->addr), d->len);
+	iov->iov_base = writable ? memory_at(q->memory, GPA(d->addr), d->len)
+				 : source_at(q->memory, d->addr, d->len);
 	iov->iov_len = d->len;
 	if (!iov->iov_base)
 		return "buffer outside of memory";

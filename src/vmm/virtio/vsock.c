@@ -133,7 +133,7 @@ static struct vsock_conn *next_speaker(struct virtio_vsock *vsock)
 		struct vsock_conn *conn =
 			&vsock->conns[(vsock->next_conn + i) % VSOCK_CONNECTIONS_MAX];
 
-		if (conn->state > VSOCK_HELLO && (conn->pending || has_data(conn))) {
+		if (conn->state != VSOCK_FREE && (conn->pending || has_data(conn))) {
 			vsock->next_conn = (vsock->next_conn + i + 1) % VSOCK_CONNECTIONS_MAX;
 			return conn;
 		}
@@ -289,13 +289,33 @@ static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue UN
 	return VIRTIO_DONE;
 }
 
+/* All that the guest has open is gone. One buffer is enough; the others stay where they are. */
+static enum virtio_verdict tell_reset(struct virtio_device *dev, unsigned queue UNUSED,
+				      struct virtq_chain *chain)
+{
+	struct virtio_vsock *vsock = vsock_of(dev);
+	const struct virtio_vsock_event event = {
+		.id = htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET),
+	};
+
+	if (!vsock->state.tell_reset)
+		return VIRTIO_LATER;
+	(void)virtq_chain_write(chain, &event, sizeof(event));
+	vsock->state.tell_reset = false;
+
+	return VIRTIO_DONE;
+}
+
 static bool kick(struct virtio_device *dev, unsigned queue)
 {
 	struct virtio_vsock *vsock = vsock_of(dev);
-	bool more = queue == TRANSMIT && virtio_drain(dev, queue, transmit);
+	bool more = false;
 
-	if (queue != EVENT)
-		vsock_pump(vsock);
+	if (queue == EVENT)
+		return vsock->state.tell_reset && virtio_drain(dev, queue, tell_reset);
+	if (queue == TRANSMIT)
+		more = virtio_drain(dev, queue, transmit);
+	vsock_pump(vsock);
 
 	return more;
 }
@@ -307,6 +327,7 @@ static bool reset(struct virtio_device *dev)
 	uint64_t one = 1;
 
 	vsock->refusals_len = 0;
+	vsock->state.tell_reset = false;
 	if (virtio_vsock_connections(vsock) == 0)
 		return true;
 	(void)!write(vsock->wake.fd, &one, sizeof(one));
@@ -354,14 +375,10 @@ static int init(struct virtio_vsock *vsock, const struct virtio_env *env, uint32
 	if (vsock->wake.fd < 0)
 		return err_sys(err, "vsock: make an eventfd");
 	r = loop_add(env->loop, &vsock->wake, EPOLLIN);
-	if (r == 0 && vsock->listener.fd >= 0)
-		r = fd_set_nonblock(vsock->listener.fd, 1);
-	if (r == 0 && vsock->listener.fd >= 0)
-		r = loop_add(env->loop, &vsock->listener, EPOLLIN);
-	if (r == 0 && vsock->broker.fd >= 0)
-		r = fd_set_nonblock(vsock->broker.fd, 1);
-	if (r == 0 && vsock->broker.fd >= 0)
-		r = loop_add(env->loop, &vsock->broker, EPOLLIN);
+	if (r == 0)
+		r = fd_set_nonblock(vsock->starter.fd, 1);
+	if (r == 0)
+		r = loop_add(env->loop, &vsock->starter, EPOLLIN);
 	if (r < 0)
 		return err_set(err, -r, "vsock: watch the sockets");
 
@@ -375,18 +392,14 @@ int virtio_vsock_new(const struct virtio_env *env, const struct virtio_vsock_opt
 	int r;
 
 	if (!vsock) {
-		fd_close(options->listen_fd);
-		fd_close(options->broker_fd);
+		fd_close(options->starter_fd);
 		return err_set(err, ENOMEM, "vsock: no memory");
 	}
 	vsock->dev.env = *env;
 	vsock->wake = (struct loop_source){ .fd = -1, .fn = on_wake, .ctx = vsock };
-	vsock->listener = (struct loop_source){ .fd = options->listen_fd,
-						.fn = vsock_on_listener,
-						.ctx = vsock };
-	vsock->broker = (struct loop_source){ .fd = options->broker_fd,
-					      .fn = vsock_on_broker,
-					      .ctx = vsock };
+	vsock->starter = (struct loop_source){ .fd = options->starter_fd,
+					       .fn = vsock_on_starter,
+					       .ctx = vsock };
 	r = init(vsock, env, options->guest_cid, err);
 	if (r < 0) {
 		virtio_vsock_free(vsock);
@@ -406,11 +419,9 @@ void virtio_vsock_free(struct virtio_vsock *vsock)
 	loop = vsock->dev.env.loop;
 	vsock_drop_all(vsock);
 	loop_del(loop, &vsock->wake);
-	loop_del(loop, &vsock->listener);
-	loop_del(loop, &vsock->broker);
+	loop_del(loop, &vsock->starter);
 	fd_close(vsock->wake.fd);
-	fd_close(vsock->listener.fd);
-	fd_close(vsock->broker.fd);
+	fd_close(vsock->starter.fd);
 	virtio_done(&vsock->dev);
 	free(vsock);
 }
@@ -423,6 +434,18 @@ unsigned virtio_vsock_connections(const struct virtio_vsock *vsock)
 		n += vsock->conns[i].state != VSOCK_FREE;
 
 	return n;
+}
+
+void virtio_vsock_save(const struct virtio_vsock *vsock, struct virtio_vsock_state *ret)
+{
+	*ret = (struct virtio_vsock_state){
+		.tell_reset = vsock->state.tell_reset || virtio_vsock_connections(vsock) > 0,
+	};
+}
+
+void virtio_vsock_load(struct virtio_vsock *vsock, const struct virtio_vsock_state *state)
+{
+	vsock->state = *state;
 }
 
 struct virtio_device *virtio_vsock_device(struct virtio_vsock *vsock)

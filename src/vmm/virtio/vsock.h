@@ -1,38 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vsock.h - virtio socket device: streams between the guest and unix sockets of the host
+ * vsock.h - virtio socket device: streams between the guest and stream sockets of the host
  *
- * Nothing is connected or opened here. Programs of the host reach a port of the guest through a
- * listening socket that we were given: they write "CONNECT <port>\n" and read "OK <port>\n", as
- * with other hypervisors. A program of the guest reaches the host through a broker: whoever made
- * the machine is asked on a socket for each connection, and answers with a descriptor or an errno.
+ * Nothing is connected, opened or accepted here. Whoever made the machine holds the other end of a
+ * socket (struct vmmproto_vsock_msg): it hands over a connected stream for each program of the
+ * host that wants a port of the guest, and is asked for one each time that the guest wants a port
+ * of the host.
  */
 #ifndef VMM_VIRTIO_VSOCK_H
 #define VMM_VIRTIO_VSOCK_H
 
 #include "vmm/virtio/device.h"
 
-/* What the broker is asked, in one packet. */
-struct virtio_vsock_ask {
-	uint32_t token; /* for the answer */
-	uint32_t port;	/* of the host */
-};
-
-/* And its answer, with a connected stream socket when @error is 0. */
-struct virtio_vsock_answer {
-	uint32_t token;
-	uint32_t error; /* errno value */
-};
-
 /**
  * struct virtio_vsock_options - a socket device
  * @guest_cid:	address of the guest, 3 or more
- * @listen_fd:	listening unix stream socket, or -1; given
- * @broker_fd:	unix SOCK_SEQPACKET socket, or -1: nothing of the host can be reached; given
+ * @starter_fd:	unix SOCK_SEQPACKET socket; given
  */
 struct virtio_vsock_options {
 	uint32_t guest_cid;
-	int listen_fd, broker_fd;
+	int starter_fd;
+};
+
+/**
+ * struct virtio_vsock_state - what a snapshot keeps beside struct virtio_saved
+ * @tell_reset:	the guest has connections that exist no more, and is to be told
+ */
+struct virtio_vsock_state {
+	bool tell_reset;
 };
 
 struct virtio_vsock;
@@ -44,14 +39,21 @@ struct virtio_vsock;
  * @ret:	the device
  * @err:	filled in on failure, may be NULL
  *
- * Return: 0 or a negative errno; the descriptors are taken also on failure.
+ * Return: 0 or a negative errno; the descriptor is taken also on failure.
  */
 int virtio_vsock_new(const struct virtio_env *env, const struct virtio_vsock_options *options,
 		     struct virtio_vsock **ret, struct err *err);
 void virtio_vsock_free(struct virtio_vsock *vsock);
 
-/* Connections at this moment; a snapshot keeps none of them. */
+/* Connections at this moment. */
 unsigned virtio_vsock_connections(const struct virtio_vsock *vsock);
+
+/*
+ * Copy the kind's own state, before virtio_load() when it is put back. No connection survives: the
+ * guest hears so, and its programs find theirs reset.
+ */
+void virtio_vsock_save(const struct virtio_vsock *vsock, struct virtio_vsock_state *ret);
+void virtio_vsock_load(struct virtio_vsock *vsock, const struct virtio_vsock_state *state);
 
 /* What the machine plugs in; it lives as long as @vsock. */
 struct virtio_device *virtio_vsock_device(struct virtio_vsock *vsock);

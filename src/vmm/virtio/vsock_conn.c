@@ -13,15 +13,13 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
-#include "base/parse.h"
+#include "vmmproto/vmmproto.h"
 
-#define LINE_MAX_BYTES 32
-#define HELLO_WORD "CONNECT "
 #define FIRST_HOST_PORT 0x40000000U
 
 const struct confine_list virtio_vsock_calls = CONFINE_LIST(
-	CONFINE_ALLOW(SYS_accept4), CONFINE_ALLOW(SYS_recvfrom), CONFINE_ALLOW(SYS_sendto),
-	CONFINE_ALLOW(SYS_recvmsg), CONFINE_ALLOW(SYS_shutdown), CONFINE_ALLOW(SYS_close));
+	CONFINE_ALLOW(SYS_recvfrom), CONFINE_ALLOW(SYS_sendto), CONFINE_ALLOW(SYS_recvmsg),
+	CONFINE_ALLOW(SYS_shutdown), CONFINE_ALLOW(SYS_close));
 
 static void on_socket(void *ctx, uint32_t events);
 
@@ -30,7 +28,7 @@ struct vsock_conn *vsock_find(struct virtio_vsock *vsock, uint32_t guest_port, u
 	for (unsigned i = 0; i < VSOCK_CONNECTIONS_MAX; i++) {
 		struct vsock_conn *conn = &vsock->conns[i];
 
-		if (conn->state > VSOCK_HELLO && conn->guest_port == guest_port &&
+		if (conn->state != VSOCK_FREE && conn->guest_port == guest_port &&
 		    conn->host_port == host_port)
 			return conn;
 	}
@@ -65,10 +63,29 @@ static void close_socket(struct vsock_conn *conn)
 	conn->readable = false;
 }
 
+/* False when the starter has gone, or does not read. */
+static bool tell(const struct virtio_vsock *vsock, const struct vmmproto_vsock_msg *msg)
+{
+	return vsock->starter.fd >= 0 && send(vsock->starter.fd, msg, sizeof(*msg),
+					      MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(*msg);
+}
+
+/* Whether the starter hears it or not: the stream that it holds tells the same. */
+static void answer(const struct virtio_vsock *vsock, uint32_t token, uint32_t error)
+{
+	const struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_ANSWER,
+						.token = token,
+						.error = error };
+
+	(void)tell(vsock, &msg);
+}
+
 void vsock_drop(struct vsock_conn *conn)
 {
 	if (conn->state == VSOCK_FREE)
 		return;
+	if (conn->state == VSOCK_ASKED_GUEST)
+		answer(conn->vsock, conn->token, ECONNREFUSED);
 	close_socket(conn);
 	conn->state = VSOCK_FREE;
 }
@@ -104,107 +121,50 @@ void vsock_watch(struct vsock_conn *conn)
 		(void)loop_mod(loop, &conn->source, events);
 }
 
-/* Take what there is of the line that begins a connection, and nothing behind it. */
-static ssize_t read_hello(struct vsock_conn *conn)
-{
-	char *at = conn->hello + conn->hello_len, *end;
-	size_t room = sizeof(conn->hello) - conn->hello_len;
-	ssize_t n = recv(conn->source.fd, at, room, MSG_PEEK | MSG_DONTWAIT);
-
-	if (n <= 0)
-		return n < 0 ? -errno : -EPIPE;
-	end = memchr(at, '\n', (size_t)n);
-	if (end)
-		n = end - at + 1;
-	else if ((size_t)n == room)
-		return -EPROTO;
-	n = recv(conn->source.fd, at, (size_t)n, MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	conn->hello_len += (size_t)n;
-
-	return end ? 0 : -EAGAIN;
-}
-
-/* A program of the host says where it wants to go. */
-static void hear_hello(struct vsock_conn *conn)
-{
-	static const size_t word_len = sizeof(HELLO_WORD) - 1;
-	struct virtio_vsock *vsock = conn->vsock;
-	uint64_t port = 0;
-	ssize_t r = read_hello(conn);
-
-	if (r == -EAGAIN || r == -EINTR)
-		return;
-	if (r == 0) {
-		conn->hello[conn->hello_len - 1] = '\0';
-		if (strncmp(conn->hello, HELLO_WORD, word_len) != 0 ||
-		    parse_u64(conn->hello + word_len, 0, UINT32_MAX, &port) < 0)
-			r = -EPROTO;
-	}
-	if (r < 0) {
-		vsock_drop(conn);
-		return;
-	}
-	conn->guest_port = (uint32_t)port;
-	conn->host_port = FIRST_HOST_PORT + vsock->next_port++ % FIRST_HOST_PORT;
-	conn->state = VSOCK_ASKED_GUEST;
-	conn->pending = VSOCK_REQUEST;
-	vsock_watch(conn);
-}
-
 void vsock_accepted(struct vsock_conn *conn)
 {
-	char line[LINE_MAX_BYTES];
-	int len = snprintf(line, sizeof(line), "OK %u\n", conn->host_port);
-
+	answer(conn->vsock, conn->token, 0);
 	conn->state = VSOCK_OPEN;
-	/* A fresh socket has room for a line. */
-	if (send(conn->source.fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) != len)
-		vsock_abort(conn);
-	vsock_watch(conn);
-}
-
-void vsock_on_listener(void *ctx, uint32_t events UNUSED)
-{
-	struct virtio_vsock *vsock = ctx;
-	int fd = accept4(vsock->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct vsock_conn *conn;
-
-	if (fd < 0)
-		return;
-	conn = virtio_running(&vsock->dev) ? vsock_take(vsock, VSOCK_HELLO) : NULL;
-	if (!conn) {
-		fd_close(fd);
-		return;
-	}
-	conn->source.fd = fd;
 	vsock_watch(conn);
 }
 
 int vsock_ask_host(struct vsock_conn *conn)
 {
 	struct virtio_vsock *vsock = conn->vsock;
-	struct virtio_vsock_ask ask = { .port = conn->host_port };
+	struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_CONNECT, .port = conn->host_port };
 
-	if (vsock->broker.fd < 0)
-		return -ECONNREFUSED;
-	ask.token = conn->token = vsock->next_token++;
-	if (send(vsock->broker.fd, &ask, sizeof(ask), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(ask))
-		return -ECONNREFUSED;
+	msg.token = conn->token = vsock->next_token++;
 
-	return 0;
+	return tell(vsock, &msg) ? 0 : -ECONNREFUSED;
 }
 
-static void take_answer(struct virtio_vsock *vsock, const struct virtio_vsock_answer *answer,
-			int *fd)
+/* A program of the host wants a port of the guest. */
+static void take_connect(struct virtio_vsock *vsock, const struct vmmproto_vsock_msg *msg, int *fd)
+{
+	struct vsock_conn *conn = NULL;
+
+	if (*fd >= 0 && virtio_running(&vsock->dev))
+		conn = vsock_take(vsock, VSOCK_ASKED_GUEST);
+	if (!conn) {
+		answer(vsock, msg->token, *fd < 0 ? EBADF : ECONNREFUSED);
+		return;
+	}
+	conn->source.fd = take_fd(*fd);
+	conn->token = msg->token;
+	conn->guest_port = msg->port;
+	conn->host_port = FIRST_HOST_PORT + vsock->next_port++ % FIRST_HOST_PORT;
+	conn->pending = VSOCK_REQUEST;
+}
+
+static void take_answer(struct virtio_vsock *vsock, const struct vmmproto_vsock_msg *msg, int *fd)
 {
 	for (unsigned i = 0; i < VSOCK_CONNECTIONS_MAX; i++) {
 		struct vsock_conn *conn = &vsock->conns[i];
 
-		if (conn->state != VSOCK_ASKED_HOST || conn->token != answer->token)
+		if (conn->state != VSOCK_ASKED_HOST || conn->token != msg->token ||
+		    conn->pending & VSOCK_RESET)
 			continue;
-		if (answer->error || *fd < 0) {
+		if (msg->error || *fd < 0) {
 			vsock_abort(conn);
 			return;
 		}
@@ -216,25 +176,32 @@ static void take_answer(struct virtio_vsock *vsock, const struct virtio_vsock_an
 	}
 }
 
-void vsock_on_broker(void *ctx, uint32_t events UNUSED)
+/* Gone, or talking nonsense: nobody is asked any more. */
+static void forget_starter(struct virtio_vsock *vsock)
+{
+	loop_del(vsock->dev.env.loop, &vsock->starter);
+	vsock->starter.fd = fd_close(vsock->starter.fd);
+	for (unsigned i = 0; i < VSOCK_CONNECTIONS_MAX; i++)
+		if (vsock->conns[i].state == VSOCK_ASKED_HOST)
+			vsock_abort(&vsock->conns[i]);
+}
+
+void vsock_on_starter(void *ctx, uint32_t events UNUSED)
 {
 	struct virtio_vsock *vsock = ctx;
-	struct virtio_vsock_answer answer;
+	struct vmmproto_vsock_msg msg;
 	size_t fds_len = 0;
 	int fd = -1;
-	ssize_t n = fd_recv(vsock->broker.fd, &answer, sizeof(answer), &fd, 1, &fds_len);
+	ssize_t n = fd_recv(vsock->starter.fd, &msg, sizeof(msg), &fd, 1, &fds_len);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n != sizeof(answer)) { /* gone, or nonsense: nobody is asked any more */
-		loop_del(vsock->dev.env.loop, &vsock->broker);
-		vsock->broker.fd = fd_close(vsock->broker.fd);
-		for (unsigned i = 0; i < VSOCK_CONNECTIONS_MAX; i++)
-			if (vsock->conns[i].state == VSOCK_ASKED_HOST)
-				vsock_abort(&vsock->conns[i]);
-	} else {
-		take_answer(vsock, &answer, &fd);
-	}
+	if (n == sizeof(msg) && msg.kind == VMMPROTO_VSOCK_CONNECT)
+		take_connect(vsock, &msg, &fd);
+	else if (n == sizeof(msg) && msg.kind == VMMPROTO_VSOCK_ANSWER)
+		take_answer(vsock, &msg, &fd);
+	else
+		forget_starter(vsock);
 	if (fds_len > 0)
 		fd_close(fd);
 	vsock_pump(vsock);
@@ -313,15 +280,11 @@ static void on_socket(void *ctx, uint32_t events)
 {
 	struct vsock_conn *conn = ctx;
 
-	if (conn->state == VSOCK_HELLO) {
-		hear_hello(conn);
-	} else {
-		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-			conn->readable = !conn->ended;
-		/* Gone while it is owed something: the next write finds out. */
-		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-			vsock_flush(conn);
-		vsock_watch(conn);
-	}
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		conn->readable = !conn->ended;
+	/* Gone while it is owed something: the next write finds out. */
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		vsock_flush(conn);
+	vsock_watch(conn);
 	vsock_pump(conn->vsock);
 }

@@ -14,13 +14,11 @@
 #define VSOCK_BUFFER_BYTES (64 * KIB) /* what the guest may send ahead on a connection */
 #define VSOCK_PACKET_BYTES (16 * KIB) /* data in a packet to the guest */
 #define VSOCK_REFUSALS_MAX 64
-#define VSOCK_HELLO_MAX 32
 
 enum vsock_state {
 	VSOCK_FREE = 0,
-	VSOCK_HELLO,	   /* a program of the host has yet to say which port */
 	VSOCK_ASKED_GUEST, /* waiting for the guest's answer */
-	VSOCK_ASKED_HOST,  /* waiting for the broker's */
+	VSOCK_ASKED_HOST,  /* waiting for the starter's */
 	VSOCK_OPEN,
 };
 
@@ -37,10 +35,8 @@ enum vsock_pending {
  * struct vsock_conn - a connection
  * @source:	its socket, owned; fd -1: none (any more)
  * @state:	see there
- * @token:	of the question to the broker
+ * @token:	of the question, the starter's or ours
  * @pending:	enum vsock_pending
- * @hello:	line by which a program of the host begins, as far as it has come
- * @hello_len:	bytes of it
  * @readable:	the socket has something, and is not watched for more
  * @ended:	the host's side sends nothing more
  * @guest_shut:	VIRTIO_VSOCK_SHUTDOWN_* of the guest
@@ -59,8 +55,6 @@ struct vsock_conn {
 	enum vsock_state state;
 	uint32_t guest_port, host_port, token;
 	uint8_t pending;
-	char hello[VSOCK_HELLO_MAX];
-	size_t hello_len;
 	bool readable, ended;
 	uint32_t guest_shut;
 	uint32_t peer_alloc, peer_fwd, sent, fwd, told_fwd;
@@ -76,7 +70,8 @@ struct vsock_refusal {
 struct virtio_vsock {
 	struct virtio_device dev; /* first, so that the device is this */
 	struct virtio_vsock_config config;
-	struct loop_source listener, broker;
+	struct virtio_vsock_state state;
+	struct loop_source starter;
 	struct loop_source wake; /* the driver is gone, connections are to follow */
 	struct vsock_conn conns[VSOCK_CONNECTIONS_MAX];
 	unsigned next_conn; /* whose turn it is */
@@ -99,10 +94,10 @@ void vsock_drop_all(struct virtio_vsock *vsock);
 /* Close the socket; the guest is told by a reset, which ends the connection. */
 void vsock_abort(struct vsock_conn *conn);
 
-/* Ask the broker for a connection to conn->host_port. 0 or a negative errno. */
+/* Ask the starter for a connection to conn->host_port. 0 or a negative errno. */
 int vsock_ask_host(struct vsock_conn *conn);
 
-/* The guest has accepted: say so to the program that waits. */
+/* The guest has accepted what the starter asked for. */
 void vsock_accepted(struct vsock_conn *conn);
 
 /* Bytes of the guest, at most VSOCK_BUFFER_BYTES - conn->buffer_len. 0 or -ENOMEM. */
@@ -118,8 +113,7 @@ size_t vsock_read_data(struct vsock_conn *conn, size_t max);
 void vsock_watch(struct vsock_conn *conn);
 
 /* For the event loop. */
-void vsock_on_listener(void *ctx, uint32_t events);
-void vsock_on_broker(void *ctx, uint32_t events);
+void vsock_on_starter(void *ctx, uint32_t events);
 
 /* Send the guest what is pending, as far as it has given buffers. */
 void vsock_pump(struct virtio_vsock *vsock);

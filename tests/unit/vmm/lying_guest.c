@@ -36,6 +36,12 @@ void lying_guest_done(struct lying_guest *g)
 	memory_done(&g->memory);
 }
 
+void lying_guest_new_bus(struct lying_guest *g)
+{
+	pci_bus_done(&g->bus);
+	pci_bus_init(&g->bus, &g->router);
+}
+
 uint32_t guest_pci_read(struct lying_guest *g, uint32_t offset, unsigned bytes)
 {
 	uint32_t value = 0;

@@ -60,6 +60,9 @@ void lying_guest_init(struct lying_guest *g);
 /* After the device was freed. */
 void lying_guest_done(struct lying_guest *g);
 
+/* After the device was freed: an empty bus, for one that takes its place and its state. */
+void lying_guest_new_bus(struct lying_guest *g);
+
 /* Find the device that was made in g->env: its capabilities and BAR; switch it on. */
 void lying_guest_find(struct lying_guest *g);
 

@@ -164,14 +164,80 @@ static void test_load(void **state)
 	(void)close(fd);
 }
 
+/* Files are behind RAM, end with zeroes, and are nowhere that a device may write. */
+static void test_files(void **state)
+{
+	static const uint64_t sizes[] = { 64 * MIB, 4 * GIB };
+	const struct memory_region *first, *second;
+	int fd = memfd_create("layer", MFD_CLOEXEC);
+	char buf[8];
+
+	(void)state;
+	assert_int_equal(write(fd, "abcdef", 6), 6);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		auto_done(memory) mem = { .fd = -1 };
+		const char *at;
+		uint64_t end;
+
+		assert_int_equal(memory_init(&mem, sizes[i], MEMORY_PRIVATE, -1, NULL), 0);
+		end = mem.regions[mem.regions_len - 1].start +
+		      mem.regions[mem.regions_len - 1].bytes;
+		assert_int_equal(memory_add_file(&mem, fd, &first, NULL), 0);
+		assert_int_equal(memory_add_file(&mem, fd, &second, NULL), 0);
+		assert_true(first->start >= end && first->start >= MEMORY_HOLE_END);
+		assert_int_equal(first->start % MEMORY_FILES_ALIGN, 0);
+		assert_int_equal(first->bytes, MEMORY_HUGE_BYTES);
+		assert_int_equal(second->start, first->start + first->bytes);
+		assert_int_equal((uintptr_t)first->host % MEMORY_HUGE_BYTES, 0);
+		at = memory_source_at(&mem, GPA(first->start), first->bytes);
+		assert_non_null(at);
+		assert_memory_equal(at, "abcdef\0", 8);
+		assert_int_equal(at[first->bytes - 1], 0);
+		/* What comes into the file later is seen: it is no copy. */
+		assert_int_equal(pwrite(fd, "A", 1, 0), 1);
+		assert_int_equal(*at, 'A');
+		assert_int_equal(pwrite(fd, "a", 1, 0), 1);
+		assert_null(memory_source_at(&mem, GPA(first->start), first->bytes + 1));
+		assert_null(memory_at(&mem, GPA(first->start), 1));
+		assert_int_equal(memory_read(&mem, GPA(first->start), buf, 1), -EFAULT);
+		assert_int_equal(memory_write(&mem, GPA(first->start), buf, 1), -EFAULT);
+		assert_int_equal(memory_discard(&mem, GPA(first->start), 4096), -EFAULT);
+	}
+	(void)close(fd);
+}
+
+static void test_impossible_files(void **state)
+{
+	auto_done(memory) mem = { .fd = -1 };
+	int fd = memfd_create("empty", MFD_CLOEXEC), null_fd = open("/dev/null", O_RDONLY);
+	const struct memory_region *file;
+
+	(void)state;
+	assert_int_equal(memory_init(&mem, 64 * MIB, MEMORY_PRIVATE, -1, NULL), 0);
+	assert_int_equal(memory_add_file(&mem, fd, &file, NULL), -EINVAL);
+	assert_int_equal(memory_add_file(&mem, null_fd, &file, NULL), -EINVAL);
+	assert_int_equal(ftruncate(fd, 1), 0);
+	for (unsigned i = 0; i < MEMORY_FILES_MAX; i++)
+		assert_int_equal(memory_add_file(&mem, fd, &file, NULL), 0);
+	assert_int_equal(memory_add_file(&mem, fd, &file, NULL), -ENOSPC);
+	(void)close(fd);
+	(void)close(null_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_region), cmocka_unit_test(test_hole),
-		cmocka_unit_test(test_alignment),  cmocka_unit_test(test_impossible_sizes),
-		cmocka_unit_test(test_copies),	   cmocka_unit_test(test_sealed),
-		cmocka_unit_test(test_discard),	   cmocka_unit_test(test_private_file),
+		cmocka_unit_test(test_one_region),
+		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_alignment),
+		cmocka_unit_test(test_impossible_sizes),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_discard),
+		cmocka_unit_test(test_private_file),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_impossible_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

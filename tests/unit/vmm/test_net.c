@@ -28,7 +28,8 @@
 struct fixture {
 	struct lying_guest g;
 	struct virtio_net *net;
-	int fd; /* the other end of the cable */
+	int fd;	    /* the other end of the cable */
+	int fds[3]; /* or of three */
 };
 
 static int setup(void **state)
@@ -42,7 +43,8 @@ static int setup(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
 	f->fd = fds[0];
-	options.fd = fds[1];
+	options.fds[0] = fds[1];
+	options.fds_len = 1;
 	assert_int_equal(virtio_net_new(&f->g.env, &options, &f->net, NULL), 0);
 	lying_guest_find(&f->g);
 	guest_start(&f->g, MERGE | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
@@ -241,9 +243,10 @@ static void test_real_tap(void **state UNUSED)
 	struct virtio_net_stats stats;
 	struct guest_buf buf = { .bytes = HEAD + 60 };
 
-	options.fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (options.fd < 0 || ioctl(options.fd, TUNSETIFF, &request) < 0) {
-		fd_close(options.fd);
+	options.fds_len = 1;
+	options.fds[0] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (options.fds[0] < 0 || ioctl(options.fds[0], TUNSETIFF, &request) < 0) {
+		fd_close(options.fds[0]);
 		skip();
 	}
 	lying_guest_init(&g);
@@ -259,6 +262,208 @@ static void test_real_tap(void **state UNUSED)
 	lying_guest_done(&g);
 }
 
+#define PAIRS 3
+#define CONTROL (2 * PAIRS)
+
+/* A card of three cables; the guest uses one until it says otherwise. */
+static int setup_pairs(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct virtio_net_options options = { .mac = { 2, 3, 4, 5, 6, 7 }, .fds_len = PAIRS };
+
+	assert_non_null(f);
+	lying_guest_init(&f->g);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		int fds[2];
+
+		assert_int_equal(
+			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			0);
+		f->fds[i] = fds[0];
+		options.fds[i] = fds[1];
+	}
+	f->fd = -1;
+	assert_int_equal(virtio_net_new(&f->g.env, &options, &f->net, NULL), 0);
+	lying_guest_find(&f->g);
+	*state = f;
+
+	return 0;
+}
+
+static int teardown_pairs(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < PAIRS; i++)
+		fd_close(f->fds[i]);
+
+	return teardown(state);
+}
+
+/* Ask for a number of pairs. Returns the device's answer. */
+static uint8_t use_pairs(struct lying_guest *g, unsigned queue, uint8_t class, uint16_t pairs)
+{
+	struct guest_buf bufs[] = { { .bytes = 2 }, { .bytes = 2 }, { .bytes = 1 } };
+	uint8_t *at;
+
+	bufs[0].gpa = guest_alloc(g, 16);
+	bufs[1].gpa = bufs[0].gpa + 2;
+	bufs[2].gpa = bufs[0].gpa + 4;
+	bufs[2].writable = true;
+	at = guest_at(g, bufs[0].gpa);
+	at[0] = class;
+	at[1] = VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET;
+	memcpy(at + 2, &(uint16_t){ htole16(pairs) }, 2);
+	at[4] = 0xff;
+	assert_int_equal(guest_request(g, queue, bufs, ARRAY_SIZE(bufs)), 1);
+
+	return at[4];
+}
+
+/* A packet into cable @pair: does the guest get it there? */
+static bool arrives(struct fixture *f, unsigned pair)
+{
+	struct guest_buf buf = { .bytes = 256, .writable = true };
+	uint8_t packet[HEAD + 60] = { 0 };
+	uint32_t head, used;
+
+	buf.gpa = guest_alloc(&f->g, buf.bytes);
+	(void)guest_add(&f->g, 2 * pair, &buf, 1);
+	guest_kick(&f->g, 2 * pair);
+	assert_int_equal(write(f->fds[pair], packet, sizeof(packet)), sizeof(packet));
+	lying_guest_run(&f->g);
+
+	return guest_used(&f->g, 2 * pair, &head, &used);
+}
+
+static bool leaves(struct fixture *f, unsigned pair)
+{
+	struct guest_buf buf = { .bytes = HEAD + 60 };
+	uint8_t packet[HEAD + 60];
+
+	buf.gpa = guest_alloc(&f->g, buf.bytes);
+	(void)guest_request(&f->g, 2 * pair + 1, &buf, 1);
+
+	return read(f->fds[pair], packet, sizeof(packet)) == sizeof(packet);
+}
+
+#define MULTI (MERGE | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ))
+
+static void test_pairs(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(guest_read(&f->g, f->g.config + 8, 2), PAIRS);
+	guest_start(&f->g, MULTI);
+	assert_true(arrives(f, 0));
+	assert_false(arrives(f, 1));
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, PAIRS), VIRTIO_NET_OK);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		assert_true(i == 1 || arrives(f, i)); /* 1 has got the packet from before */
+		assert_true(leaves(f, i));
+	}
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, 2), VIRTIO_NET_OK);
+	assert_false(arrives(f, 2));
+	/* A reset is one pair again. */
+	guest_start(&f->g, MULTI);
+	assert_true(arrives(f, 0));
+	assert_false(arrives(f, 1));
+}
+
+static void test_pairs_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct guest_buf buf = { .bytes = 1, .writable = true };
+
+	guest_start(&f->g, MULTI);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, 0), VIRTIO_NET_ERR);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, PAIRS + 1), VIRTIO_NET_ERR);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_RX, 2), VIRTIO_NET_ERR);
+	buf.gpa = guest_alloc(&f->g, 1); /* no command at all */
+	assert_int_equal(guest_request(&f->g, CONTROL, &buf, 1), 1);
+	assert_int_equal(*(uint8_t *)guest_at(&f->g, buf.gpa), VIRTIO_NET_ERR);
+	assert_true(arrives(f, 0));
+	/* A driver that knows of one pair has the control queue behind that. */
+	guest_start(&f->g, MERGE | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ));
+	assert_true(arrives(f, 0));
+	assert_true(leaves(f, 0));
+	assert_int_equal(guest_request(&f->g, 2, &buf, 1), 1);
+	assert_int_equal(*(uint8_t *)guest_at(&f->g, buf.gpa), VIRTIO_NET_ERR);
+}
+
+/* Saved with three pairs and no link, loaded into another card at the same cables. */
+static void test_save_load(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_net_options options = { .mac = { 2, 3, 4, 5, 6, 7 }, .fds_len = PAIRS };
+	struct virtio_saved *saved = calloc(1, sizeof(*saved));
+	struct virtio_net_state kind;
+
+	assert_non_null(saved);
+	guest_start(&f->g, MULTI);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, PAIRS), VIRTIO_NET_OK);
+	assert_true(arrives(f, 2));
+	virtio_net_set_link(f->net, false);
+	virtio_pause(virtio_net_device(f->net), true);
+	virtio_net_save(f->net, &kind);
+	virtio_save(virtio_net_device(f->net), saved);
+	virtio_net_free(f->net);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		int fds[2];
+
+		fd_close(f->fds[i]);
+		assert_int_equal(
+			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			0);
+		f->fds[i] = fds[0];
+		options.fds[i] = fds[1];
+	}
+	lying_guest_new_bus(&f->g);
+	assert_int_equal(virtio_net_new(&f->g.env, &options, &f->net, NULL), 0);
+	virtio_net_load(f->net, &kind);
+	assert_int_equal(virtio_load(virtio_net_device(f->net), saved, NULL), 0);
+	assert_int_equal(guest_read(&f->g, f->g.config + 6, 2), 0);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		assert_true(arrives(f, i));
+		assert_true(leaves(f, i));
+	}
+	free(saved);
+}
+
+/* A tap of the kernel: queues that the guest does not use get nothing. */
+static void test_real_pairs(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_net *net;
+	struct virtio_net_options options = { .mac = { 2, 0, 0, 0, 0, 9 }, .fds_len = 2 };
+	struct ifreq request = { .ifr_flags =
+					 IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
+	int copies[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		options.fds[i] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		if (options.fds[i] < 0 || ioctl(options.fds[i], TUNSETIFF, &request) < 0) {
+			print_message("skipped: no tap can be made here\n");
+			skip();
+		}
+		copies[i] = dup(options.fds[i]);
+	}
+	lying_guest_init(&g);
+	assert_int_equal(virtio_net_new(&g.env, &options, &net, NULL), 0);
+	lying_guest_find(&g);
+	guest_start(&g, ~0ULL);
+	lying_guest_run(&g);
+	/* Only a queue that is attached can be detached. */
+	request = (struct ifreq){ .ifr_flags = IFF_DETACH_QUEUE };
+	assert_int_equal(ioctl(copies[1], TUNSETQUEUE, &request), -1);
+	assert_int_equal(use_pairs(&g, 4, VIRTIO_NET_CTRL_MQ, 2), VIRTIO_NET_OK);
+	assert_int_equal(ioctl(copies[1], TUNSETQUEUE, &request), 0);
+	virtio_net_free(net);
+	lying_guest_done(&g);
+	fd_close(copies[0]);
+	fd_close(copies[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,7 +474,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_transmit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_transmit_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tap_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pairs, setup_pairs, teardown_pairs),
+		cmocka_unit_test_setup_teardown(test_pairs_refused, setup_pairs, teardown_pairs),
+		cmocka_unit_test_setup_teardown(test_save_load, setup_pairs, teardown_pairs),
 		cmocka_unit_test(test_real_tap),
+		cmocka_unit_test(test_real_pairs),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

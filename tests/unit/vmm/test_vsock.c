@@ -10,12 +10,12 @@
 #include <linux/virtio_vsock.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/macro.h"
 #include "vmm/virtio/vsock.h"
+#include "vmmproto/vmmproto.h"
 
 #define RECEIVE 0
 #define TRANSMIT 1
@@ -26,9 +26,7 @@
 struct fixture {
 	struct lying_guest g;
 	struct virtio_vsock *vsock;
-	int broker_fd; /* our end */
-	struct sockaddr_un address;
-	socklen_t address_len;
+	int starter_fd;	  /* our end */
 	uint64_t out, in; /* pages for packets */
 	const struct virtio_vsock_hdr *got;
 	const char *data; /* behind @got */
@@ -38,21 +36,13 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct virtio_vsock_options options = { .guest_cid = CID };
-	const struct sockaddr_un any = { .sun_family = AF_UNIX };
 	int fds[2];
 
 	assert_non_null(f);
 	lying_guest_init(&f->g);
-	options.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(
-		bind(options.listen_fd, (const struct sockaddr *)&any, sizeof(sa_family_t)), 0);
-	assert_int_equal(listen(options.listen_fd, 8), 0);
-	f->address_len = sizeof(f->address);
-	assert_int_equal(
-		getsockname(options.listen_fd, (struct sockaddr *)&f->address, &f->address_len), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	f->broker_fd = fds[0];
-	options.broker_fd = fds[1];
+	f->starter_fd = fds[0];
+	options.starter_fd = fds[1];
 	assert_int_equal(virtio_vsock_new(&f->g.env, &options, &f->vsock, NULL), 0);
 	lying_guest_find(&f->g);
 	guest_start(&f->g, VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
@@ -68,7 +58,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	virtio_vsock_free(f->vsock);
-	fd_close(f->broker_fd);
+	fd_close(f->starter_fd);
 	lying_guest_done(&f->g);
 	free(f);
 
@@ -122,23 +112,71 @@ static uint32_t expect(struct fixture *f, uint32_t port, uint16_t op)
 	return le32toh(f->got->len);
 }
 
+/* A packet of the starter, with @fd unless that is -1. */
+static void tell(struct fixture *f, const struct vmmproto_vsock_msg *msg, int fd)
+{
+	assert_int_equal(fd_send(f->starter_fd, msg, sizeof(*msg), &fd, fd >= 0), sizeof(*msg));
+	lying_guest_run(&f->g);
+}
+
+/* The starter must be told this about the connection of the token. Returns the error. */
+static uint32_t hear_answer(struct fixture *f, uint32_t token)
+{
+	struct vmmproto_vsock_msg msg;
+
+	assert_int_equal(recv(f->starter_fd, &msg, sizeof(msg), MSG_DONTWAIT), sizeof(msg));
+	assert_int_equal(msg.kind, VMMPROTO_VSOCK_ANSWER);
+	assert_int_equal(msg.token, token);
+
+	return msg.error;
+}
+
+/* The starter must be asked for port 80. Returns the token. */
+static uint32_t hear_question(struct fixture *f)
+{
+	struct vmmproto_vsock_msg msg;
+
+	assert_int_equal(recv(f->starter_fd, &msg, sizeof(msg), MSG_DONTWAIT), sizeof(msg));
+	assert_int_equal(msg.kind, VMMPROTO_VSOCK_CONNECT);
+	assert_int_equal(msg.port, 80);
+
+	return msg.token;
+}
+
 /* The guest connects to port 80 of the host. Returns the host's end. */
 static int connect_out(struct fixture *f, uint32_t port)
 {
-	struct virtio_vsock_ask ask;
-	struct virtio_vsock_answer answer = { .error = 0 };
+	struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_ANSWER };
 	int fds[2];
 
 	send_op(f, port, 80, VIRTIO_VSOCK_OP_REQUEST);
-	assert_int_equal(read(f->broker_fd, &ask, sizeof(ask)), sizeof(ask));
-	assert_int_equal(ask.port, 80);
-	answer.token = ask.token;
+	msg.token = hear_question(f);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
-	assert_int_equal(fd_send(f->broker_fd, &answer, sizeof(answer), &fds[1], 1),
-			 sizeof(answer));
+	tell(f, &msg, fds[1]);
 	fd_close(fds[1]);
 	assert_int_equal(expect(f, port, VIRTIO_VSOCK_OP_RESPONSE), 0);
+
+	return fds[0];
+}
+
+#define TOKEN 4711
+
+/* The starter wants port 22 of the guest. Returns the host's end; the guest has been asked. */
+static int ask_guest(struct fixture *f, uint32_t *ret_host_port)
+{
+	const struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_CONNECT,
+						.token = TOKEN,
+						.port = 22 };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	assert_int_equal(write(fds[0], "hello", 5), 5);
+	tell(f, &msg, fds[1]);
+	fd_close(fds[1]);
+	assert_int_equal(expect(f, 22, VIRTIO_VSOCK_OP_REQUEST), 0);
+	*ret_host_port = le32toh(f->got->src_port);
 
 	return fds[0];
 }
@@ -146,18 +184,10 @@ static int connect_out(struct fixture *f, uint32_t port)
 /* A program of the host connects to port 22 of the guest. Returns its end. */
 static int connect_in(struct fixture *f, uint32_t *ret_host_port)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char line[64] = "";
+	int fd = ask_guest(f, ret_host_port);
 
-	assert_int_equal(connect(fd, (struct sockaddr *)&f->address, f->address_len), 0);
-	assert_int_equal(write(fd, "CONN", 4), 4); /* in pieces, and with data behind it */
-	lying_guest_run(&f->g);
-	assert_int_equal(write(fd, "ECT 22\nhello", 12), 12);
-	assert_int_equal(expect(f, 22, VIRTIO_VSOCK_OP_REQUEST), 0);
-	*ret_host_port = le32toh(f->got->src_port);
 	send_op(f, 22, *ret_host_port, VIRTIO_VSOCK_OP_RESPONSE);
-	assert_true(read(fd, line, sizeof(line) - 1) > 4);
-	assert_memory_equal(line, "OK ", 3);
+	assert_int_equal(hear_answer(f, TOKEN), 0);
 	assert_int_equal(expect(f, 22, VIRTIO_VSOCK_OP_RW), 5);
 	assert_memory_equal(f->data, "hello", 5);
 
@@ -208,46 +238,78 @@ static void test_host_connects(void **state)
 	fd_close(fd);
 }
 
-static void test_bad_hello(void **state)
+/* The other end was closed, with what nobody has read. */
+static void expect_reset(int fd)
 {
-	static const char *const lines[] = { "CONNECT\n", "CONNECT 4294967296\n",
-					     "GET / HTTP/1.0\n", "CONNECT 1x\n",
-					     "0123456789abcdef0123456789abcdef\n" };
-	struct fixture *f = *state;
 	char byte;
 
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(read(fd, &byte, 1), -1);
+	assert_int_equal(errno, ECONNRESET);
+	fd_close(fd);
+}
 
-		assert_int_equal(connect(fd, (struct sockaddr *)&f->address, f->address_len), 0);
-		assert_true(write(fd, lines[i], strlen(lines[i])) > 0);
-		lying_guest_run(&f->g);
-		assert_true(read(fd, &byte, 1) <= 0 && errno != EAGAIN);
-		assert_int_equal(virtio_vsock_connections(f->vsock), 0);
-		fd_close(fd);
-		errno = 0;
-	}
+/* The guest has nothing on that port, or is reset before it says so. */
+static void test_guest_refuses(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t host_port;
+	int fd = ask_guest(f, &host_port);
+
+	send_op(f, 22, host_port, VIRTIO_VSOCK_OP_RST);
+	assert_int_equal(hear_answer(f, TOKEN), ECONNREFUSED);
+	expect_reset(fd);
+	fd = ask_guest(f, &host_port);
+	guest_reset(&f->g);
+	assert_int_equal(hear_answer(f, TOKEN), ECONNREFUSED);
+	expect_reset(fd);
+	assert_int_equal(virtio_vsock_connections(f->vsock), 0);
+}
+
+/* No stream, a stream that nobody asked for, a machine without a driver. */
+static void test_starter_errs(void **state)
+{
+	struct fixture *f = *state;
+	struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_CONNECT, .token = 1, .port = 22 };
+	int fds[2];
+	char byte;
+
+	tell(f, &msg, -1);
+	assert_int_equal(hear_answer(f, 1), EBADF);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	msg.kind = VMMPROTO_VSOCK_ANSWER;
+	tell(f, &msg, fds[1]);
+	guest_reset(&f->g);
+	msg.kind = VMMPROTO_VSOCK_CONNECT;
+	tell(f, &msg, fds[1]);
+	assert_int_equal(hear_answer(f, 1), ECONNREFUSED);
+	fd_close(fds[1]);
+	assert_int_equal(read(fds[0], &byte, 1), 0); /* no copy is left over there */
+	fd_close(fds[0]);
+	assert_int_equal(virtio_vsock_connections(f->vsock), 0);
+	/* What is no message ends the conversation, not the machine. */
+	assert_int_equal(write(f->starter_fd, "x", 1), 1);
+	lying_guest_run(&f->g);
+	assert_int_equal(read(f->starter_fd, &byte, 1), 0);
 }
 
 static void test_refusals(void **state)
 {
 	struct fixture *f = *state;
-	struct virtio_vsock_ask ask;
-	struct virtio_vsock_answer answer = { .error = ECONNREFUSED };
+	struct vmmproto_vsock_msg msg = { .kind = VMMPROTO_VSOCK_ANSWER, .error = ECONNREFUSED };
 	struct virtio_vsock_hdr head = packet(7, 80, VIRTIO_VSOCK_OP_REQUEST, 0);
 
 	send_op(f, 5, 80, VIRTIO_VSOCK_OP_RW); /* no such connection */
 	expect(f, 5, VIRTIO_VSOCK_OP_RST);
-	send_op(f, 6, 80, VIRTIO_VSOCK_OP_REQUEST); /* the broker says no */
-	assert_int_equal(read(f->broker_fd, &ask, sizeof(ask)), sizeof(ask));
-	answer.token = ask.token;
-	assert_int_equal(write(f->broker_fd, &answer, sizeof(answer)), sizeof(answer));
+	send_op(f, 6, 80, VIRTIO_VSOCK_OP_REQUEST); /* the starter says no */
+	msg.token = hear_question(f);
+	tell(f, &msg, -1);
 	expect(f, 6, VIRTIO_VSOCK_OP_RST);
 	head.type = htole16(2); /* packets are not offered */
 	send_raw(f, head, NULL, 0);
 	expect(f, 7, VIRTIO_VSOCK_OP_RST);
-	send_op(f, 8, 80, VIRTIO_VSOCK_OP_REQUEST); /* the broker goes away */
-	f->broker_fd = fd_close(f->broker_fd);
+	send_op(f, 8, 80, VIRTIO_VSOCK_OP_REQUEST); /* the starter goes away */
+	f->starter_fd = fd_close(f->starter_fd);
 	expect(f, 8, VIRTIO_VSOCK_OP_RST);
 	send_op(f, 9, 80, VIRTIO_VSOCK_OP_REQUEST);
 	expect(f, 9, VIRTIO_VSOCK_OP_RST);
@@ -364,12 +426,57 @@ static void test_too_many(void **state)
 	assert_int_equal(virtio_vsock_connections(f->vsock), 0);
 }
 
+/*
+ * Saved with a connection, loaded into another device on the same memory: the guest is told that
+ * its connections are gone, and makes new ones.
+ */
+static void test_save_load(void **state)
+{
+	struct fixture *f = *state;
+	struct guest_buf buf = { .bytes = sizeof(struct virtio_vsock_event), .writable = true };
+	struct virtio_vsock_options options = { .guest_cid = CID };
+	struct virtio_saved *saved = calloc(1, sizeof(*saved));
+	struct virtio_vsock_state kind;
+	int fd = connect_out(f, 1000), fds[2];
+	uint32_t head, used;
+
+	assert_non_null(saved);
+	buf.gpa = guest_alloc(&f->g, 4096);
+	(void)guest_add(&f->g, 2, &buf, 1);
+	guest_kick(&f->g, 2);
+	lying_guest_run(&f->g);
+	assert_false(guest_used(&f->g, 2, &head, &used));
+	virtio_pause(virtio_vsock_device(f->vsock), true);
+	virtio_vsock_save(f->vsock, &kind);
+	virtio_save(virtio_vsock_device(f->vsock), saved);
+	virtio_vsock_free(f->vsock);
+	fd_close(f->starter_fd);
+	fd_close(fd);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	f->starter_fd = fds[0];
+	options.starter_fd = fds[1];
+	lying_guest_new_bus(&f->g);
+	assert_int_equal(virtio_vsock_new(&f->g.env, &options, &f->vsock, NULL), 0);
+	virtio_vsock_load(f->vsock, &kind);
+	assert_int_equal(virtio_load(virtio_vsock_device(f->vsock), saved, NULL), 0);
+	lying_guest_run(&f->g);
+	assert_true(guest_used(&f->g, 2, &head, &used));
+	assert_int_equal(used, buf.bytes);
+	assert_int_equal(*(uint32_t *)guest_at(&f->g, buf.gpa),
+			 htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET));
+	fd_close(connect_out(f, 1001));
+	free(saved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_guest_connects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_connects, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bad_hello, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guest_refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_starter_errs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_save_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guest_cheats, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_credit, setup, teardown),

@@ -9,7 +9,6 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_vsock.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -18,6 +17,7 @@
 #include "vmm/virtio/fs.h"
 #include "vmm/virtio/net.h"
 #include "vmm/virtio/vsock.h"
+#include "vmmproto/vmmproto.h"
 
 #define QUEUE_FEATURES \
 	(VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX))
@@ -82,7 +82,8 @@ void *net_make(struct lying_guest *g)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
 	v->fd = fds[0];
-	options.fd = fds[1];
+	options.fds[0] = fds[1];
+	options.fds_len = 1;
 	assert_int_equal(virtio_net_new(&g->env, &options, &v->net, NULL), 0);
 
 	return v;
@@ -138,38 +139,28 @@ void net_works(struct lying_guest *g, void *thing)
 	assert_int_equal(((uint8_t *)guest_at(g, buf.gpa))[71], 'i');
 }
 
-/* Sockets: a program that connects, and a broker. */
+/* Sockets: we are the starter. */
 
 #define VSOCK_CID 3
 
 struct vsock_victim {
 	struct virtio_vsock *vsock;
-	int broker_fd; /* our end */
-	int stream_fd; /* of the last connection, or -1 */
-	struct sockaddr_un address;
-	socklen_t address_len;
+	int starter_fd; /* our end */
+	int stream_fd;	/* of the last connection, or -1 */
 };
 
 void *vsock_make(struct lying_guest *g)
 {
 	struct vsock_victim *v = calloc(1, sizeof(*v));
 	struct virtio_vsock_options options = { .guest_cid = VSOCK_CID };
-	const struct sockaddr_un any = { .sun_family = AF_UNIX };
 	int fds[2];
 
 	assert_non_null(v);
-	options.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(
-		bind(options.listen_fd, (const struct sockaddr *)&any, sizeof(sa_family_t)), 0);
-	assert_int_equal(listen(options.listen_fd, 8), 0);
-	v->address_len = sizeof(v->address);
-	assert_int_equal(
-		getsockname(options.listen_fd, (struct sockaddr *)&v->address, &v->address_len), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
 	v->stream_fd = -1;
-	v->broker_fd = fds[0];
-	options.broker_fd = fds[1];
+	v->starter_fd = fds[0];
+	options.starter_fd = fds[1];
 	assert_int_equal(virtio_vsock_new(&g->env, &options, &v->vsock, NULL), 0);
 
 	return v;
@@ -180,25 +171,33 @@ void vsock_free(void *thing)
 	struct vsock_victim *v = thing;
 
 	virtio_vsock_free(v->vsock);
-	fd_close(v->broker_fd);
+	fd_close(v->starter_fd);
 	fd_close(v->stream_fd);
 	free(v);
 }
 
-/* Say yes to the last thing that the broker is asked. */
-static void vsock_answer(struct vsock_victim *v)
+/* A packet of @kind with a fresh stream. */
+static void vsock_tell(struct vsock_victim *v, uint32_t kind, uint32_t token)
 {
-	struct virtio_vsock_ask ask = { 0 };
-	struct virtio_vsock_answer answer = { 0 };
+	const struct vmmproto_vsock_msg msg = { .kind = kind, .token = token, .port = 22 };
 	int theirs;
 
-	while (read(v->broker_fd, &ask, sizeof(ask)) == sizeof(ask))
-		answer.token = ask.token;
 	fd_close(v->stream_fd);
 	v->stream_fd = victim_pair(&theirs);
-	assert_int_equal(fd_send(v->broker_fd, &answer, sizeof(answer), &theirs, 1),
-			 sizeof(answer));
+	(void)!fd_send(v->starter_fd, &msg, sizeof(msg), &theirs, 1);
 	fd_close(theirs);
+}
+
+/* Say yes to the last thing that the starter is asked. */
+static void vsock_answer(struct vsock_victim *v)
+{
+	struct vmmproto_vsock_msg msg = { 0 };
+	uint32_t token = 0;
+
+	while (read(v->starter_fd, &msg, sizeof(msg)) == sizeof(msg))
+		if (msg.kind == VMMPROTO_VSOCK_CONNECT)
+			token = msg.token;
+	vsock_tell(v, VMMPROTO_VSOCK_ANSWER, token);
 }
 
 void vsock_poke(void *thing, const uint8_t *bytes, size_t len)
@@ -214,10 +213,7 @@ void vsock_poke(void *thing, const uint8_t *bytes, size_t len)
 		victim_drain(v->stream_fd);
 		break;
 	case 2:
-		fd_close(v->stream_fd);
-		v->stream_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		(void)connect(v->stream_fd, (struct sockaddr *)&v->address, v->address_len);
-		(void)!send(v->stream_fd, "CONNECT 22\n", 11, MSG_NOSIGNAL);
+		vsock_tell(v, VMMPROTO_VSOCK_CONNECT, bytes[0]);
 		(void)!send(v->stream_fd, bytes, len, MSG_NOSIGNAL);
 		break;
 	default:
