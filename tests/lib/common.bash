@@ -62,9 +62,9 @@ expect_part() {
 	esac
 }
 
-# await COMMAND...: until it succeeds, at most 20 s
+# await COMMAND...: until it succeeds, at most 20 s on the machines that tests are made for
 await() {
-	local deadline=$((SECONDS + ${AWAIT_S:-20}))
+	local deadline=$((SECONDS + ${AWAIT_S:-20} * ${HULL_TEST_SLOW:-1}))
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $deadline ]; then
 			echo "never came true: $*"

@@ -88,7 +88,7 @@ def pause(box):
     box.hull.text("pause", name)
     same(box.state(name)["Status"], "paused", "status")
     box.hull("logs", name).ok()
-    eventually(lambda: still(box, name), "the log stands still", 5)
+    eventually(lambda: still(box, name), "the log stands still")
     require(box.hull("exec", name, "true").status != 0, "exec works in what is paused")
     box.hull.text("unpause", name)
     same(box.state(name)["Status"], "running", "status")

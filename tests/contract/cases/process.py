@@ -55,7 +55,7 @@ def signal_to_client(box):
     name = box.name()
     args = box.args(["--name", name], ["sh", "-c", LISTEN])
     with box.hull.popen(*args) as client:
-        box.hull.limit_s, limit = 20, box.hull.limit_s
+        box.hull.limit_s, limit = box.hull.limit_s / 3, box.hull.limit_s
         try:
             eventually(lambda: box.hull("logs", name).out.startswith(b"ready"), "ready", limit)
             client.send_signal(10)
