@@ -44,6 +44,14 @@ struct confine_list {
 			{ .arg = (index), .op = SECCOMP_CMP_EQ, .value = (wanted) }     \
 		}                                                                       \
 	}
+/* The same for two arguments. */
+#define CONFINE_ALLOW_IF_BOTH(number, index, wanted, index2, wanted2)                   \
+	{                                                                               \
+		.nr = (number), .action = SECCOMP_RET_ALLOW, .conds_len = 2, .conds = { \
+			{ .arg = (index), .op = SECCOMP_CMP_EQ, .value = (wanted) },    \
+			{ .arg = (index2), .op = SECCOMP_CMP_EQ, .value = (wanted2) }   \
+		}                                                                       \
+	}
 
 /**
  * confine_thread() - Filter the calling thread by the union of some lists; there is no way back

@@ -28,9 +28,9 @@ static const struct confine_list loop_calls = CONFINE_LIST(
 	CONFINE_ALLOW(SYS_clock_gettime), CONFINE_ALLOW(SYS_rt_sigprocmask),
 	CONFINE_ALLOW(SYS_getpid), CONFINE_ALLOW(SYS_gettid),
 	CONFINE_ALLOW_IF(SYS_tgkill, 2, SIGUSR1), CONFINE_ALLOW(SYS_brk),
-	CONFINE_ALLOW_IF(SYS_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS), CONFINE_ALLOW(SYS_munmap),
-	CONFINE_ALLOW(SYS_close), CONFINE_ALLOW(SYS_restart_syscall), CONFINE_ALLOW(SYS_exit_group),
-	CONFINE_ALLOW(SYS_exit));
+	CONFINE_ALLOW_IF_BOTH(SYS_mmap, 2, PROT_READ | PROT_WRITE, 3, MAP_PRIVATE | MAP_ANONYMOUS),
+	CONFINE_ALLOW(SYS_munmap), CONFINE_ALLOW(SYS_close), CONFINE_ALLOW(SYS_restart_syscall),
+	CONFINE_ALLOW(SYS_exit_group), CONFINE_ALLOW(SYS_exit));
 
 /* ---- what the guest does ---- */
 
@@ -191,6 +191,9 @@ int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
 	r = add_devices(vmm, config, err);
 	if (r == 0)
 		r = load_kernel(vmm, config, err);
+	/* They are in memory: whoever takes this program over gets no files for it. */
+	config->kernel_fd = fd_close(config->kernel_fd);
+	config->initrd_fd = fd_close(config->initrd_fd);
 	if (r < 0)
 		return r;
 	vmm->vcpus_source =

@@ -7,7 +7,6 @@
  */
 #include "machine/machine.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,53 +18,16 @@
 
 #include "base/fd.h"
 #include "check.h"
+#include "tiny_kernel.h"
 
-#define KERNEL_GPA 0x100000
 #define LIMIT_MS 30000
 
 static const struct machine_ops *const ops = &machine_hullvmm_ops;
 
-struct kernel {
-	Elf64_Ehdr head;
-	Elf64_Phdr headers[2];
-	struct {
-		Elf64_Nhdr head;
-		char owner[4];
-		uint32_t entry;
-	} note;
-	uint8_t text[64];
-};
-
-static int kernel_of(const void *text, size_t len)
-{
-	struct kernel k = {
-		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
-			  .e_machine = EM_X86_64,
-			  .e_phoff = offsetof(struct kernel, headers),
-			  .e_phentsize = sizeof(Elf64_Phdr),
-			  .e_phnum = 2 },
-		.headers = { { .p_type = PT_LOAD,
-			       .p_offset = offsetof(struct kernel, text),
-			       .p_paddr = KERNEL_GPA,
-			       .p_filesz = sizeof(k.text),
-			       .p_memsz = sizeof(k.text) },
-			     { .p_type = PT_NOTE,
-			       .p_offset = offsetof(struct kernel, note),
-			       .p_filesz = sizeof(k.note) } },
-		.note = { { 4, 4, 18 }, "Xen", KERNEL_GPA },
-	};
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	memcpy(k.text, text, len);
-	assert_int_equal(write(fd, &k, sizeof(k)), sizeof(k));
-
-	return fd;
-}
-
 /* Start a machine with @text as its kernel; 0 or a negative errno. */
 static int start(const void *text, size_t len, struct machine **ret, struct err *err)
 {
-	int port_fds[2], kernel_fd = kernel_of(text, len), initrd_fd = kernel_of("", 0), r;
+	int port_fds[2], kernel_fd = tiny_kernel(text, len), initrd_fd = tiny_kernel("", 0), r;
 	struct machine_config config = { .memory_bytes = 128 * MIB,
 					 .cpus = 2,
 					 .kernel_fd = kernel_fd,

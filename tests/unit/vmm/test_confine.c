@@ -12,7 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/macro.h"
 #include "check.h"
+#include "vmm/pci.h"
+#include "vmm/uart.h"
+#include "vmm/vcpu.h"
 
 static const struct confine_list list_a =
 	CONFINE_LIST(CONFINE_ALLOW(SYS_write), CONFINE_ALLOW(SYS_exit_group));
@@ -91,10 +95,39 @@ static void test_lists(void **state)
 	assert_int_equal(end_of(do_unknown), SIGSYS);
 }
 
+/* What Firecracker allows. */
+#define VCPU_CALLS_MAX 27
+
+/* The different system calls that a processor's thread may make: those that vmm_start() lists. */
+static void test_calls_of_processors(void **state)
+{
+	static const struct confine_list *const lists[] = { &vcpu_calls, &uart_calls, &pci_calls };
+	bool allowed[1024] = { false };
+	unsigned count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t j = 0; j < lists[i]->rules_len; j++) {
+			const struct seccomp_rule *rule = &lists[i]->rules[j];
+
+			assert_in_range(rule->nr, 0, ARRAY_SIZE(allowed) - 1);
+			count += !allowed[rule->nr];
+			allowed[rule->nr] = true;
+			/* ioctl(2) is many calls: only by number. */
+			if (rule->nr == SYS_ioctl)
+				assert_in_range(rule->conds_len, 1, SECCOMP_MAX_CONDS);
+		}
+	print_message("%u system calls on a processor's thread\n", count);
+	assert_in_range(count, 1, VCPU_CALLS_MAX);
+	assert_false(allowed[SYS_openat] || allowed[SYS_socket] || allowed[SYS_execve] ||
+		     allowed[SYS_mmap] || allowed[SYS_clone]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_calls_of_processors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
