@@ -1,12 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# machine.bats - SIGKILL around a virtual machine: QEMU, virtiofsd, monitor, client, the workload inside
+# machine.bats - SIGKILL around a virtual machine: hypervisor, virtiofsd, monitor, client, the workload inside
 
 load ../lib/common
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
 teardown() { remove_containers; }
+
+# How the programs that may run the machine are called.
+hypervisors='qemu-system|/hull-vmm'
 
 setup() {
 	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine" "$store"
@@ -26,9 +29,9 @@ start_machine() {
 	hull run -d --name victim --isolation vm -v "$store/host:/host" "$@" busybox sleep 1000000
 	id=$(hull inspect --format '{{.Id}}' victim)
 	monitor=$(jq -r .monitorPid "$HULL_RUN_ROOT/$id/state")
-	qemu=$(child_named qemu-system)
+	vmm=$(child_named "$hypervisors")
 	fsd=$(child_named virtiofsd)
-	[ -n "$qemu" ] && [ -n "$fsd" ]
+	[ -n "$vmm" ] && [ -n "$fsd" ]
 }
 
 # reach STAGE: what the machine is at when something is killed
@@ -65,11 +68,11 @@ ended_with_137() {
 	expect 137
 }
 
-@test "QEMU killed: idle, during exec, paused, attached, stopping" {
+@test "the hypervisor killed: idle, during exec, paused, attached, stopping" {
 	for stage in idle exec paused attached stopping; do
 		start_machine
 		reach "$stage"
-		kill -9 "$qemu"
+		kill -9 "$vmm"
 		ended_with_137
 		recovers
 	done
@@ -83,7 +86,7 @@ ended_with_137() {
 		ended_with_137
 		run hull ps -a --format '{{.Status}}'
 		expect_part "Exited (137)"
-		await sh -c "! kill -0 $qemu"
+		await sh -c "! kill -0 $vmm"
 		await sh -c "! kill -0 $fsd"
 		recovers
 	done
@@ -136,5 +139,37 @@ ended_with_137() {
 		kill -9 $!
 		wait $! || true
 		recovers
+	done
+}
+
+# descendant PID NAMES: a process below PID whose command line matches
+descendant() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		if pgrep -P "$1" -f "$2" | grep -x "$child" || descendant "$child" "$2"; then
+			return
+		fi
+	done
+	return 1
+}
+
+# What comes first is up to the machine: with the client, either the start has failed or it runs.
+@test "the hypervisor and the monitor killed while the machine starts" {
+	for program in "$hypervisors" hull-monitor; do
+		for delay in 0 0.2 0.5 1 2; do
+			hull run -d --isolation vm --name victim -v "$store/host:/host" busybox \
+				sleep 1000000 >"$store/out" 2>&1 &
+			client=$!
+			await descendant $client "$program"
+			pid=$(descendant $client "$program" | head -n 1)
+			sleep $delay # how far it has come is the point; any is right
+			kill -9 "$pid"
+			status=0
+			wait $client || status=$?
+			[ $status = 0 ] || [ $status = 125 ]
+			[ $status = 0 ] || grep -q '^hull: ' "$store/out"
+			rm "$store/out"
+			recovers
+		done
 	done
 }
