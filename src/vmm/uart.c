@@ -15,7 +15,7 @@ const struct confine_list uart_calls = CONFINE_LIST(CONFINE_ALLOW(SYS_write));
 
 void uart_init(struct uart *uart, int out_fd, int irq_fd)
 {
-	*uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd };
+	*uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd, .room_fd = -1 };
 }
 
 static bool divisor_is_selected(const struct uart *uart)
@@ -57,6 +57,8 @@ static uint8_t interrupt_identity(struct uart *uart)
 {
 	uint8_t fifos = uart->state.fifo_control & UART_FCR_ENABLE_FIFO ? IIR_FIFOS : 0;
 
+	if (uart->state.input_len > 0 && (uart->state.interrupt_enable & UART_IER_RDI))
+		return fifos | UART_IIR_RDI;
 	if (!uart->state.empty_pending || !(uart->state.interrupt_enable & UART_IER_THRI))
 		return fifos | UART_IIR_NO_INT;
 	uart->state.empty_pending = false;
@@ -64,11 +66,53 @@ static uint8_t interrupt_identity(struct uart *uart)
 	return fifos | UART_IIR_THRI;
 }
 
+size_t uart_room(const struct uart *uart)
+{
+	return UART_INPUT_BYTES - uart->state.input_len;
+}
+
+bool uart_receive(struct uart *uart, const uint8_t *data, size_t len)
+{
+	struct uart_state *state = &uart->state;
+
+	for (size_t i = 0; i < len && state->input_len < UART_INPUT_BYTES; i++)
+		state->input[(state->input_start + state->input_len++) % UART_INPUT_BYTES] =
+			data[i];
+	if (state->input_len > 0 && (state->interrupt_enable & UART_IER_RDI))
+		irq_raise(uart->irq_fd);
+	uart->giver_waits = uart_room(uart) == 0;
+
+	return uart->giver_waits;
+}
+
+static void input_is_gone(struct uart *uart)
+{
+	uart->state.input_len = 0;
+	if (uart->giver_waits && uart->room_fd >= 0)
+		irq_raise(uart->room_fd);
+	uart->giver_waits = false;
+}
+
+static uint8_t take_input(struct uart *uart)
+{
+	struct uart_state *state = &uart->state;
+	uint8_t byte;
+
+	if (state->input_len == 0)
+		return 0;
+	byte = state->input[state->input_start];
+	state->input_start = (uint8_t)((state->input_start + 1) % UART_INPUT_BYTES);
+	if (--state->input_len == 0)
+		input_is_gone(uart);
+
+	return byte;
+}
+
 uint8_t uart_read(struct uart *uart, unsigned offset)
 {
 	switch (offset) {
 	case UART_RX:
-		return divisor_is_selected(uart) ? uart->state.divisor[0] : 0;
+		return divisor_is_selected(uart) ? uart->state.divisor[0] : take_input(uart);
 	case UART_IER:
 		return divisor_is_selected(uart) ? uart->state.divisor[1]
 						 : uart->state.interrupt_enable;
@@ -79,7 +123,8 @@ uint8_t uart_read(struct uart *uart, unsigned offset)
 	case UART_MCR:
 		return uart->state.modem_control;
 	case UART_LSR:
-		return UART_LSR_TEMT | UART_LSR_THRE;
+		return UART_LSR_TEMT | UART_LSR_THRE |
+		       (uart->state.input_len > 0 ? UART_LSR_DR : 0);
 	case UART_MSR:
 		return modem_status(uart);
 	case UART_SCR:
@@ -96,6 +141,8 @@ static void enable_interrupts(struct uart *uart, uint8_t enable)
 	uart->state.interrupt_enable = enable & 0x0f;
 	if (~before & enable & UART_IER_THRI)
 		transmitter_is_empty(uart);
+	if ((~before & enable & UART_IER_RDI) && uart->state.input_len > 0)
+		irq_raise(uart->irq_fd);
 }
 
 void uart_write(struct uart *uart, unsigned offset, uint8_t value)
@@ -115,6 +162,8 @@ void uart_write(struct uart *uart, unsigned offset, uint8_t value)
 		break;
 	case UART_FCR:
 		uart->state.fifo_control = value;
+		if (value & UART_FCR_CLEAR_RCVR)
+			input_is_gone(uart);
 		break;
 	case UART_LCR:
 		uart->state.line_control = value;

@@ -26,6 +26,7 @@
 #include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/pci.h"
+#include "vmm/serial.h"
 #include "vmm/vcpu.h"
 #include "vmmproto/vmmproto.h"
 
@@ -38,6 +39,7 @@
  * @router:	interrupts
  * @bus:	PCI
  * @chipset:	ports
+ * @input:	of the serial port
  * @devices:	virtio
  * @vcpus:	processors
  * @vcpus_source: their event_fd
@@ -55,6 +57,7 @@ struct vmm {
 	struct irq_router router;
 	struct pci_bus bus;
 	struct chipset chipset;
+	struct serial_input input;
 	struct devices devices;
 	struct vcpus vcpus;
 	struct loop_source vcpus_source;

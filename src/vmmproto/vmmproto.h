@@ -128,7 +128,7 @@ struct vmmproto_share {
  * @kvm_fd:	of /dev/kvm
  * @kernel_fd:	ELF kernel with a PVH entry, or bzImage
  * @initrd_fd:	initramfs
- * @console_fd:	where the serial port's output goes
+ * @console_fd:	where the serial port's output goes; a socket also gives its input
  * @cmdline:	of the kernel
  * @ports:	ports of the console
  * @ports_len:	their number

@@ -7,11 +7,14 @@
 #include <linux/serial_reg.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "check.h"
 #include "vmm/layout.h"
+#include "vmm/serial.h"
 
 struct fixture {
 	struct irq_router router;
@@ -111,6 +114,89 @@ static void test_transmit_interrupt(void **state)
 	assert_false(is_raised(f->chipset.uart_fd));
 }
 
+/* Nothing is lost and nothing overtakes: the giver stops when the buffer is full. */
+static void test_input(void **state)
+{
+	struct fixture *f = *state;
+	struct uart *uart = &f->chipset.uart;
+	auto_close int room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint8_t bytes[UART_INPUT_BYTES];
+
+	uart->room_fd = room_fd;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i + 1);
+	assert_false(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_DR);
+	for (int round = 0; round < 3; round++) {
+		assert_false(uart_receive(uart, bytes, 10));
+		assert_true(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_DR);
+		assert_int_equal(uart_room(uart), sizeof(bytes) - 10);
+		assert_true(uart_receive(uart, bytes, sizeof(bytes) - 10));
+		assert_int_equal(uart_room(uart), 0);
+		for (size_t i = 0; i < sizeof(bytes); i++) {
+			assert_false(is_raised(room_fd));
+			assert_int_equal(in(f, LAYOUT_COM1 + UART_RX), i < 10 ? i + 1 : i - 10 + 1);
+		}
+		assert_true(is_raised(room_fd));
+		assert_false(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_DR);
+	}
+	/* Nothing is there: no byte of before comes again. */
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_RX), 0);
+	assert_true(uart_receive(uart, bytes, sizeof(bytes)));
+	out(f, LAYOUT_COM1 + UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_true(is_raised(room_fd));
+	assert_int_equal(uart_room(uart), sizeof(bytes));
+}
+
+/* Input comes before the empty transmitter; what came while it was off is told when it is on. */
+static void test_receive_interrupt(void **state)
+{
+	struct fixture *f = *state;
+	struct uart *uart = &f->chipset.uart;
+
+	assert_false(uart_receive(uart, (const uint8_t *)"a", 1));
+	assert_false(is_raised(f->chipset.uart_fd));
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), UART_IIR_NO_INT);
+	out(f, LAYOUT_COM1 + UART_IER, UART_IER_RDI);
+	assert_true(is_raised(f->chipset.uart_fd));
+	out(f, LAYOUT_COM1 + UART_IER, UART_IER_RDI | UART_IER_THRI);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), UART_IIR_RDI);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_RX), 'a');
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), UART_IIR_THRI);
+	assert_int_equal(in(f, LAYOUT_COM1 + UART_IIR), UART_IIR_NO_INT);
+	(void)is_raised(f->chipset.uart_fd);
+	assert_false(uart_receive(uart, (const uint8_t *)"b", 1));
+	assert_true(is_raised(f->chipset.uart_fd));
+}
+
+/* A socket's bytes arrive in order, however slowly the guest reads, and their end is no trouble. */
+static void test_console_is_read(void **state)
+{
+	struct fixture *f = *state;
+	struct serial_input input;
+	struct loop loop;
+	uint8_t bytes[1000];
+	int socks[2];
+
+	assert_int_equal(loop_init(&loop, NULL), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	assert_int_equal(serial_input_init(&input, &loop, &f->chipset.uart, socks[1], NULL), 0);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7);
+	assert_int_equal(write(socks[0], bytes, sizeof(bytes)), sizeof(bytes));
+	fd_close(socks[0]);
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		while (!(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_DR))
+			assert_int_equal(loop_once(&loop, -1, NULL), 0);
+		assert_int_equal(in(f, LAYOUT_COM1 + UART_RX), bytes[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(loop_once(&loop, 0, NULL), 0);
+	assert_false(in(f, LAYOUT_COM1 + UART_LSR) & UART_LSR_DR);
+	serial_input_done(&input);
+	loop_done(&loop);
+	fd_close(socks[1]);
+}
+
 /* What drivers do to find out whether there is a port. */
 static void test_probing(void **state)
 {
@@ -189,9 +275,11 @@ static void test_button(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_output),  TEST(test_full_console), TEST(test_transmit_interrupt),
-		TEST(test_probing), TEST(test_ends),	     TEST(test_nothing_there),
-		TEST(test_button),
+		TEST(test_input),	    TEST(test_receive_interrupt),
+		TEST(test_console_is_read), TEST(test_output),
+		TEST(test_full_console),    TEST(test_transmit_interrupt),
+		TEST(test_probing),	    TEST(test_ends),
+		TEST(test_nothing_there),   TEST(test_button),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
