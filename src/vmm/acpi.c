@@ -173,6 +173,18 @@ static void add_power_button(struct aml *aml)
 	aml_end(aml);
 }
 
+/* Where a kernel that gives up says so: the name is the one that drivers look for (pvpanic). */
+static void add_panic_port(struct aml *aml)
+{
+	aml_begin_device(aml, "PANC");
+	aml_define_string(aml, "_HID", "QEMU0001");
+	aml_define_integer(aml, "_UID", 0);
+	aml_begin_resources(aml);
+	aml_ports(aml, LAYOUT_PANIC, 1);
+	aml_end_resources(aml);
+	aml_end(aml);
+}
+
 static void add_processor(struct aml *aml, unsigned index)
 {
 	char name[5];
@@ -202,6 +214,7 @@ static uint64_t add_dsdt(struct tables *t, unsigned cpus)
 	for (unsigned i = 0; i < cpus; i++)
 		add_processor(aml, i);
 	add_power_button(aml);
+	add_panic_port(aml);
 	aml_end(aml);
 
 	return end_table(t, at);

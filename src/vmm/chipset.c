@@ -4,6 +4,8 @@
  */
 #include "vmm/chipset.h"
 
+#include <linux/serial_reg.h>
+
 #include "base/fd.h"
 #include "vmm/layout.h"
 
@@ -17,6 +19,9 @@
 #define KEYBOARD_RESET 0xfe
 #define RESET_CONTROL 0xcf9
 #define RESET_CONTROL_CPU 0x04
+
+/* What a kernel may tell through the panic port, and what it told. */
+#define PANICKED 0x01
 
 int chipset_init(struct chipset *chipset, struct irq_router *router, int console_fd,
 		 struct err *err)
@@ -52,6 +57,9 @@ static uint8_t read_port(struct chipset *chipset, uint16_t port)
 	case LAYOUT_SLEEP_STATUS:
 	case RESET_CONTROL:
 		return 0;
+	/* That alone: one that hands over to a crash kernel goes on, and ends as that one ends. */
+	case LAYOUT_PANIC:
+		return PANICKED;
 	default:
 		return 0xff;
 	}
@@ -66,6 +74,9 @@ void chipset_read(struct chipset *chipset, uint16_t port, uint8_t *data, unsigne
 static void write_port(struct chipset *chipset, uint16_t port, uint8_t value)
 {
 	if (port >= LAYOUT_COM1 && port < LAYOUT_COM1 + UART_PORTS) {
+		if (port == LAYOUT_COM1 + UART_TX &&
+		    !(chipset->uart.state.line_control & UART_LCR_DLAB))
+			panic_watch_byte(&chipset->panic, value);
 		uart_write(&chipset->uart, port - LAYOUT_COM1, value);
 		return;
 	}
@@ -76,6 +87,10 @@ static void write_port(struct chipset *chipset, uint16_t port, uint8_t value)
 		break;
 	case LAYOUT_RESET:
 		chipset->wish = CHIPSET_RESET;
+		break;
+	case LAYOUT_PANIC:
+		if (value & PANICKED)
+			chipset->wish = CHIPSET_PANIC;
 		break;
 	case KEYBOARD_COMMAND:
 		if (value == KEYBOARD_RESET)

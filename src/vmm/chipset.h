@@ -12,24 +12,28 @@
 #include <stdint.h>
 
 #include "vmm/irq.h"
+#include "vmm/panic.h"
 #include "vmm/uart.h"
 
 enum chipset_wish {
 	CHIPSET_NOTHING = 0,
 	CHIPSET_POWER_OFF,
 	CHIPSET_RESET,
+	CHIPSET_PANIC, /* its kernel has given up */
 };
 
 /**
  * struct chipset - all of it
  * @uart:	serial port
  * @uart_fd:	its interrupt
+ * @panic:	listens to what the guest writes there
  * @button_fd:	interrupt of the power button
- * @wish:	what the guest has asked for
+ * @wish:	what the guest has asked for, or met with
  */
 struct chipset {
 	struct uart uart;
 	int uart_fd, button_fd;
+	struct panic_watch panic;
 	enum chipset_wish wish;
 };
 

@@ -34,12 +34,39 @@ static const struct confine_list loop_calls = CONFINE_LIST(
 
 /* ---- what the guest does ---- */
 
+/* A kernel without a driver for the panic port may still have printed why it goes. */
+static void end_with_hint(struct vmm *vmm, enum vmmproto_end why, const char *text)
+{
+	const char *reason = vmm->chipset.panic.reason;
+	char both[VMMPROTO_TEXT_MAX + 1];
+
+	if (*reason == '\0') {
+		vmm_end(vmm, why, text);
+		return;
+	}
+	(void)snprintf(both, sizeof(both), "%s, after it printed that its kernel panics: %s", text,
+		       reason);
+	vmm_end(vmm, why, both);
+}
+
 static void take_wish(struct vmm *vmm)
 {
-	if (vmm->chipset.wish == CHIPSET_POWER_OFF)
+	const char *reason = vmm->chipset.panic.reason;
+
+	switch (vmm->chipset.wish) {
+	case CHIPSET_NOTHING:
+		break;
+	case CHIPSET_POWER_OFF:
 		vmm_end(vmm, VMMPROTO_END_POWER_OFF, "the guest has switched itself off");
-	else if (vmm->chipset.wish == CHIPSET_RESET)
-		vmm_end(vmm, VMMPROTO_END_RESET, "the guest has asked for a reset");
+		break;
+	case CHIPSET_RESET:
+		end_with_hint(vmm, VMMPROTO_END_RESET, "the guest has asked for a reset");
+		break;
+	case CHIPSET_PANIC:
+		vmm_end(vmm, VMMPROTO_END_PANIC,
+			*reason ? reason : "the guest's kernel has not said why");
+		break;
+	}
 }
 
 static void on_port(void *ctx, uint16_t port, void *data, unsigned bytes, bool write)
@@ -85,7 +112,8 @@ static void on_vcpus(void *ctx, uint32_t events)
 	case VCPU_GOES_ON:
 		break;
 	case VCPU_TRIPLE_FAULT:
-		vmm_end(vmm, VMMPROTO_END_TRIPLE_FAULT, err_text(&failure, text, sizeof(text)));
+		end_with_hint(vmm, VMMPROTO_END_TRIPLE_FAULT,
+			      err_text(&failure, text, sizeof(text)));
 		break;
 	case VCPU_FAILED:
 		vmm_end(vmm, VMMPROTO_END_FAILED, err_text(&failure, text, sizeof(text)));

@@ -248,6 +248,8 @@ const char *vmmproto_end_name(enum vmmproto_end end)
 		return "reset";
 	case VMMPROTO_END_TRIPLE_FAULT:
 		return "triple fault";
+	case VMMPROTO_END_PANIC:
+		return "guest panic";
 	default:
 		return "failure";
 	}

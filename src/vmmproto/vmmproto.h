@@ -48,8 +48,9 @@ enum vmmproto_type {
 
 enum vmmproto_end {
 	VMMPROTO_END_POWER_OFF = 1, /* the guest has switched itself off */
-	VMMPROTO_END_RESET,	    /* the guest has asked for a reset, as a panic does */
+	VMMPROTO_END_RESET,	    /* the guest has asked for a reset */
 	VMMPROTO_END_TRIPLE_FAULT,  /* a processor could not handle a fault */
+	VMMPROTO_END_PANIC,	    /* the guest's kernel has given up, and said so */
 	VMMPROTO_END_FAILED,	    /* KVM or we could not go on */
 };
 
@@ -204,7 +205,7 @@ int vmmproto_encode(const struct vmmproto_msg *msg, uint8_t *buf, size_t buf_byt
  */
 int vmmproto_decode(const uint8_t *buf, size_t buf_bytes, struct vmmproto_msg *ret);
 
-/* One word for an end: "power-off", "reset", "triple fault", "failure". */
+/* One word for an end: "power-off", "reset", "triple fault", "guest panic", "failure". */
 const char *vmmproto_end_name(enum vmmproto_end end);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "check.h"
+#include "vmm/layout.h"
 
 #define KERNEL_GPA 0x100000
 #define WAIT_MS 20000
@@ -280,6 +281,60 @@ static void test_triple_fault(void **state)
 	wait_end(f, VMMPROTO_END_TRIPLE_FAULT);
 }
 
+/* Prints why it panics and then writes @value to port @port. */
+static void run_panic(struct fixture *f, uint8_t port_low, uint8_t value)
+{
+	uint8_t text[64] = {
+		0x66, 0xba,  0xf8,     0x03,	   /* mov dx, 0x3f8 */
+		0xbe, 0x19,  0x00,     0x10, 0x00, /* mov esi, the text */
+		0xb9, 0x1e,  0x00,     0x00, 0x00, /* mov ecx, its length */
+		0xf3, 0x6e,			   /* rep outsb */
+		0x66, 0xba,  port_low, 0x06,	   /* mov dx, port */
+		0xb0, value, 0xee,		   /* mov al, value; out dx, al */
+		0xeb, 0xfe,
+	};
+
+	memcpy(text + 0x19, "Kernel panic - not syncing: x\n", 0x1e);
+	run(f, 1, text, sizeof(text));
+}
+
+static void test_panic(void **state)
+{
+	struct fixture *f = *state;
+
+	run_panic(f, LAYOUT_PANIC & 0xff, 1);
+	wait_end(f, VMMPROTO_END_PANIC);
+	assert_string_equal(f->end.text, "x");
+}
+
+/* What is printed ends nothing, and what ends it is told as what it is. */
+static void test_panic_printed(void **state)
+{
+	struct fixture *f = *state;
+
+	run_panic(f, LAYOUT_RESET & 0xff, 1);
+	wait_end(f, VMMPROTO_END_RESET);
+	assert_non_null(strstr(f->end.text, "its kernel panics: x"));
+}
+
+/* A crash kernel will take over (2), and ends as it likes: by a panic that is not printed. */
+static void test_panic_silent(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x66, 0xba, 0x03, 0x06, /* mov dx, 0x603 */
+		0xec,			/* in al, dx: what may be told */
+		0x88, 0xc4,		/* mov ah, al */
+		0xb0, 0x02, 0xee,	/* mov al, 2; out dx, al */
+		0x88, 0xe0, 0xee,	/* mov al, ah; out dx, al */
+		0xeb, 0xfe,
+	};
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_PANIC);
+	assert_string_equal(f->end.text, "the guest's kernel has not said why");
+}
+
 /* Reads the vendor of the first PCI device and says it on the serial port. */
 static void test_pci_and_console(void **state)
 {
@@ -420,10 +475,11 @@ static void test_no_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_off),	    TEST(test_reset),	 TEST(test_triple_fault),
-		TEST(test_pci_and_console), TEST(test_pause),	 TEST(test_pci_write),
-		TEST(test_pci_window),	    TEST(test_order),	 TEST(test_starter_gone),
-		TEST(test_no_kernel),	    TEST(test_nonsense),
+		TEST(test_power_off),	    TEST(test_reset),	     TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	     TEST(test_pci_write),
+		TEST(test_pci_window),	    TEST(test_order),	     TEST(test_starter_gone),
+		TEST(test_no_kernel),	    TEST(test_nonsense),     TEST(test_panic),
+		TEST(test_panic_printed),   TEST(test_panic_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
