@@ -246,6 +246,7 @@ int virtio_balloon_new(const struct virtio_env *env, struct virtio_balloon **ret
 			    VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING),
 		.queue_sizes = sizes,
 		.queues_len = ARRAY_SIZE(sizes),
+		.vectors = VIRTIO_SHARED_VECTORS,
 		/* What follows is for features that are not offered. */
 		.config_bytes = offsetof(struct virtio_balloon_config, free_page_hint_cmd_id),
 		.config_writable = offsetof(struct virtio_balloon_config, actual),

@@ -389,6 +389,7 @@ int virtio_console_new(const struct virtio_env *env, const struct virtio_console
 			    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE),
 		.queue_sizes = sizes,
 		.queues_len = (unsigned)(2 * ports_len + 2),
+		.vectors = VIRTIO_SHARED_VECTORS,
 		.config_bytes = sizeof(console->config),
 	};
 	int r = 0;

@@ -192,6 +192,8 @@ static int run(struct virtio_device *dev)
 void virtio_pause(struct virtio_device *dev, bool paused)
 {
 	dev->paused = paused;
+	if (dev->spec.ops->pause)
+		dev->spec.ops->pause(dev);
 	if (!paused)
 		ring_all(dev);
 }

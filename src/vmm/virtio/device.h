@@ -42,6 +42,8 @@
 #define VIRTIO_QUEUES_MAX 64
 /* Chains of one queue that are handled before others get their turn, unless a device says less. */
 #define VIRTIO_BUDGET 256
+/* The configuration's interrupt, and one for all queues: for devices with many that are quiet. */
+#define VIRTIO_SHARED_VECTORS 2
 #define VIRTIO_FEATURE(bit) (1ULL << (bit))
 /* What the queues can do; every device offers it. */
 #define VIRTIO_QUEUE_FEATURES                                                               \
@@ -65,12 +67,14 @@ struct virtio_env {
  *		called once they are not
  * @kick:	the driver added chains to a queue that runs. Returns true when it left some
  *		because others are to have their turn
+ * @pause:	virtio_pause() was called: for a device whose queues another process serves
  * @config_written: the driver wrote @bytes of configuration at @offset
  */
 struct virtio_ops {
 	int (*activate)(struct virtio_device *dev);
 	bool (*reset)(struct virtio_device *dev);
 	bool (*kick)(struct virtio_device *dev, unsigned queue);
+	void (*pause)(struct virtio_device *dev);
 	void (*config_written)(struct virtio_device *dev, size_t offset, size_t bytes);
 };
 
@@ -82,6 +86,8 @@ struct virtio_ops {
  * @features:	offered beside VIRTIO_QUEUE_FEATURES
  * @queue_sizes: largest size of each queue, powers of two; borrowed for virtio_init()
  * @queues_len:	their number
+ * @vectors:	interrupts it may have; 0: one for each queue and one for the configuration. A driver
+ *		that finds fewer shares them, and sets the device up with a dozen exits less for each
  * @config:	configuration as the driver reads it, borrowed; the device may change it and then
  *		calls virtio_config_changed()
  * @config_bytes: its size
@@ -98,6 +104,7 @@ struct virtio_spec {
 	uint64_t features;
 	const uint16_t *queue_sizes;
 	unsigned queues_len;
+	unsigned vectors;
 	void *config;
 	size_t config_bytes;
 	size_t config_writable, config_writable_bytes;

@@ -6,6 +6,10 @@
  * reset() only note what is wanted and wake the loop. A reset ends when the back end has let go of
  * all queues, or has gone. A back end that is lost leaves a device that needs a reset and does
  * nothing after one.
+ *
+ * While the device is paused the back end has no queue either: each goes back with the place where
+ * it ended, once what was in flight is done, and is handed out again from there. Whatever is wanted
+ * while the back end is stopping is looked at when it has stopped.
  */
 #include "vmm/virtio/fs.h"
 
@@ -31,6 +35,7 @@ struct virtio_fs {
 	struct loop_source wake;    /* the driver wants something else */
 	struct loop_source answers; /* of the back end */
 	bool served[QUEUES];	    /* by the back end */
+	bool stopping;		    /* it was told to let go of them */
 };
 
 static struct virtio_fs *fs_of(struct virtio_device *dev)
@@ -68,6 +73,11 @@ static bool reset(struct virtio_device *dev)
 	return false;
 }
 
+static void hold(struct virtio_device *dev)
+{
+	wake(fs_of(dev));
+}
+
 /* Queues are not ours to look at. */
 static bool kick(struct virtio_device *dev UNUSED, unsigned queue UNUSED)
 {
@@ -80,6 +90,7 @@ static void lost(struct virtio_fs *fs, int r)
 		log_warn("device=fs the file system daemon is lost: %s", strerror(-r));
 	loop_del(fs->dev.env.loop, &fs->answers);
 	vhost_user_done(&fs->back_end);
+	fs->stopping = false;
 	for (unsigned i = 0; i < QUEUES; i++) {
 		fs->served[i] = false;
 		virtq_break(&fs->dev.queues[i], "the file system daemon is lost");
@@ -110,6 +121,7 @@ static int stop(struct virtio_fs *fs)
 {
 	int r = 0;
 
+	fs->stopping = true;
 	for (unsigned i = 0; i < QUEUES && r == 0; i++)
 		if (fs->served[i])
 			r = vhost_user_stop(&fs->back_end, i);
@@ -117,14 +129,14 @@ static int stop(struct virtio_fs *fs)
 	return r;
 }
 
-static void on_wake(void *ctx, uint32_t events UNUSED)
+/* Have the back end do what is wanted now. */
+static void follow(struct virtio_fs *fs)
 {
-	struct virtio_fs *fs = ctx;
-	uint64_t count;
 	int r = 0;
 
-	(void)!read(fs->wake.fd, &count, sizeof(count));
-	if (fs->dev.state.resetting && is_served(fs))
+	if (fs->stopping)
+		return;
+	if (is_served(fs) && (fs->dev.state.resetting || fs->dev.paused))
 		r = stop(fs);
 	else if (virtio_running(&fs->dev) && !is_served(fs))
 		r = fs->back_end.fd < 0 ? -EPIPE : start(fs);
@@ -132,32 +144,55 @@ static void on_wake(void *ctx, uint32_t events UNUSED)
 		lost(fs, r);
 }
 
-static void on_answer(void *ctx, uint32_t events UNUSED)
+static void on_wake(void *ctx, uint32_t events UNUSED)
 {
 	struct virtio_fs *fs = ctx;
+	uint64_t count;
+
+	(void)!read(fs->wake.fd, &count, sizeof(count));
+	follow(fs);
+}
+
+/* 0 when there was an answer, -EAGAIN when there is none or not all of one. */
+static int take_answer(struct virtio_fs *fs)
+{
 	uint16_t avail_next;
 	unsigned index;
 	int r = vhost_user_stopped(&fs->back_end, &index, &avail_next);
 
-	if (r == -EAGAIN)
-		return;
+	if (r < 0)
+		return r;
 	/* It is asked for nothing else, so an answer out of turn is nonsense. */
-	if (r == 0 && (index >= QUEUES || !fs->served[index] || !fs->dev.state.resetting))
-		r = -EPROTO;
-	if (r < 0) {
-		lost(fs, r);
-		return;
-	}
+	if (index >= QUEUES || !fs->served[index] || !fs->stopping)
+		return -EPROTO;
 	fs->served[index] = false;
 	fs->dev.queues[index].state.avail_next = avail_next;
-	if (!is_served(fs))
-		virtio_reset_done(&fs->dev);
+	if (is_served(fs))
+		return 0;
+	fs->stopping = false;
+	virtio_reset_done(&fs->dev);
+	follow(fs);
+
+	return 0;
+}
+
+static void on_answer(void *ctx, uint32_t events UNUSED)
+{
+	struct virtio_fs *fs = ctx;
+	int r;
+
+	do
+		r = take_answer(fs);
+	while (r == 0);
+	if (r != -EAGAIN)
+		lost(fs, r);
 }
 
 static const struct virtio_ops ops = {
 	.activate = activate,
 	.reset = reset,
 	.kick = kick,
+	.pause = hold,
 };
 
 static int init(struct virtio_fs *fs, const struct virtio_env *env, const char *tag,
@@ -191,8 +226,9 @@ static int init(struct virtio_fs *fs, const struct virtio_env *env, const char *
 		return err_sys(err, "fs: make an eventfd");
 	fs->answers.fd = fs->back_end.fd;
 	r = loop_add(env->loop, &fs->wake, EPOLLIN);
+	/* Half an answer stays where it is: only what comes next is worth another look. */
 	if (r == 0)
-		r = loop_add(env->loop, &fs->answers, EPOLLIN);
+		r = loop_add(env->loop, &fs->answers, EPOLLIN | EPOLLET);
 	if (r < 0)
 		return err_set(err, -r, "fs: watch the daemon");
 
@@ -234,6 +270,11 @@ void virtio_fs_free(struct virtio_fs *fs)
 	vhost_user_done(&fs->back_end);
 	virtio_done(&fs->dev);
 	free(fs);
+}
+
+bool virtio_fs_quiet(const struct virtio_fs *fs)
+{
+	return !is_served(fs);
 }
 
 struct virtio_device *virtio_fs_device(struct virtio_fs *fs)

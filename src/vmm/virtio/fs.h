@@ -27,6 +27,12 @@ int virtio_fs_new(const struct virtio_env *env, const char *tag, int fd, struct 
 		  struct err *err);
 void virtio_fs_free(struct virtio_fs *fs);
 
+/*
+ * Has the daemon let go of all queues? While the device is paused it comes to that by itself, and
+ * then it may be saved; the daemon of the machine that it is loaded into is another one.
+ */
+bool virtio_fs_quiet(const struct virtio_fs *fs);
+
 /* What the machine plugs in; it lives as long as @fs. */
 struct virtio_device *virtio_fs_device(struct virtio_fs *fs);
 

@@ -378,7 +378,7 @@ int virtio_pci_init(struct virtio_device *dev, struct err *err)
 		.class_code = dev->spec.class_code,
 		.revision = 1,
 		.registers_bytes = BAR_BYTES,
-		.vectors = dev->spec.queues_len + 1, /* one for the configuration */
+		.vectors = dev->spec.vectors ? dev->spec.vectors : dev->spec.queues_len + 1,
 		.ops = &ops,
 		.ctx = dev,
 	};

@@ -330,6 +330,76 @@ static void test_paused(void **state)
 	assert_int_equal(used, 1);
 }
 
+/*
+ * Saved with a chain of which half is out and a message that the guest has not been told, loaded
+ * into another device on the same memory: the stream goes on at the very byte.
+ */
+static void test_save_load(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+	struct virtio_saved *saved = calloc(1, sizeof(*saved));
+	struct virtio_console_state kind;
+	struct virtio_console_port_config ports[2] = {
+		{ .in_fd = -1, .out_fd = -1, .console = true }, { .name = "agent" }
+	};
+	struct guest_buf buf = { .bytes = 8 * MIB };
+	size_t got = 0;
+	uint32_t head, used;
+	int stream[2];
+	uint8_t *at;
+
+	assert_non_null(saved);
+	open_agent(g);
+	tell(g, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+	buf.gpa = guest_alloc(g, buf.bytes);
+	at = guest_at(g, buf.gpa);
+	for (size_t i = 0; i < buf.bytes; i++)
+		at[i] = (uint8_t)(i * 7 + i / 251);
+	(void)guest_add(g, AGENT_OUT, &buf, 1);
+	guest_kick(g, AGENT_OUT);
+	lying_guest_run(g);
+	virtio_pause(virtio_console_device(f->console), true);
+	virtio_console_save(f->console, &kind);
+	virtio_save(virtio_console_device(f->console), saved);
+	virtio_console_free(f->console);
+	for (;;) {
+		static uint8_t bytes[65536];
+		ssize_t n = read(f->stream_fd, bytes, sizeof(bytes));
+
+		if (n <= 0)
+			break;
+		assert_memory_equal(bytes, at + got, n);
+		got += (size_t)n;
+	}
+	assert_int_equal(kind.ports[1].sent_bytes, got);
+	assert_in_range(got, 1, buf.bytes - 1);
+	fd_close(f->stream_fd);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, stream),
+			 0);
+	f->stream_fd = stream[0];
+	ports[1].in_fd = ports[1].out_fd = stream[1];
+	lying_guest_new_bus(g);
+	assert_int_equal(virtio_console_new(&g->env, ports, 2, &f->console, NULL), 0);
+	virtio_console_load(f->console, &kind);
+	assert_int_equal(virtio_load(virtio_console_device(f->console), saved, NULL), 0);
+	expect(g, 1, VIRTIO_CONSOLE_PORT_NAME, 1, "agent", 5);
+	while (got < buf.bytes) {
+		static uint8_t bytes[65536];
+		ssize_t n = read(f->stream_fd, bytes, sizeof(bytes));
+
+		lying_guest_run(g);
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		assert_true(n > 0);
+		assert_memory_equal(bytes, at + got, n);
+		got += (size_t)n;
+	}
+	assert_true(guest_used(g, AGENT_OUT, &head, &used));
+	free(saved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +412,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chain_changes_while_it_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_multiport, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_save_load, setup, teardown),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -79,6 +79,89 @@ static void test_daemon_crashes_in_reset(void **state UNUSED)
 	finish(&g, fs, daemon);
 }
 
+/* One request, which the daemon answers with its own bytes. */
+static void ask(struct lying_guest *g, unsigned queue)
+{
+	struct guest_buf bufs[] = { { .bytes = 8 }, { .bytes = 16, .writable = true } };
+
+	bufs[0].gpa = guest_alloc(g, 8);
+	bufs[1].gpa = guest_alloc(g, 16);
+	memcpy(guest_at(g, bufs[0].gpa), "question", 8);
+	assert_int_equal(guest_request(g, queue, bufs, ARRAY_SIZE(bufs)), 8);
+	assert_memory_equal(guest_at(g, bufs[1].gpa), "question", 8);
+}
+
+static void wait_quiet(struct lying_guest *g, struct virtio_fs *fs)
+{
+	virtio_pause(virtio_fs_device(fs), true);
+	while (!virtio_fs_quiet(fs))
+		lying_guest_run(g);
+}
+
+/* Nothing is served while it is paused, everything that came meanwhile afterwards. */
+static void test_pause(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+	struct guest_buf buf = { .bytes = 8 };
+	uint32_t head, used;
+
+	start(&g, &fs, &daemon);
+	for (unsigned round = 0; round < 3; round++) {
+		ask(&g, 0);
+		ask(&g, 1);
+		wait_quiet(&g, fs);
+		buf.gpa = guest_alloc(&g, 8);
+		(void)guest_add(&g, 1, &buf, 1);
+		guest_notify(&g, 1);
+		lying_guest_run(&g);
+		assert_false(guest_used(&g, 1, &head, &used));
+		virtio_pause(virtio_fs_device(fs), false);
+		assert_true(guest_wait_used(&g, 1, &head, &used));
+	}
+	/* To and fro faster than the daemon answers; a reset while it is paused. */
+	for (unsigned i = 0; i < 7; i++) {
+		virtio_pause(virtio_fs_device(fs), i % 2);
+		(void)loop_once(&g.loop, 0, NULL);
+	}
+	ask(&g, 1);
+	virtio_pause(virtio_fs_device(fs), true);
+	guest_reset(&g);
+	virtio_pause(virtio_fs_device(fs), false);
+	guest_start(&g, ~0ULL);
+	ask(&g, 0);
+	finish(&g, fs, daemon);
+}
+
+/* Saved, and loaded into another device with another daemon on the same memory. */
+static void test_save_load(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+	struct virtio_saved *saved = calloc(1, sizeof(*saved));
+	int fd;
+
+	assert_non_null(saved);
+	start(&g, &fs, &daemon);
+	for (unsigned i = 0; i < 300; i++) /* more than the queue has entries */
+		ask(&g, 1);
+	wait_quiet(&g, fs);
+	virtio_save(virtio_fs_device(fs), saved);
+	virtio_fs_free(fs);
+	back_end_join(daemon);
+	lying_guest_new_bus(&g);
+	daemon = back_end_start(&fd);
+	assert_int_equal(virtio_fs_new(&g.env, "share", fd, &fs, NULL), 0);
+	assert_int_equal(virtio_load(virtio_fs_device(fs), saved, NULL), 0);
+	ask(&g, 0);
+	for (unsigned i = 0; i < 300; i++)
+		ask(&g, 1);
+	finish(&g, fs, daemon);
+	free(saved);
+}
+
 struct answer {
 	uint32_t request, flags, bytes;
 	uint64_t value;
@@ -124,6 +207,8 @@ int main(void)
 		cmocka_unit_test(test_configuration),
 		cmocka_unit_test(test_daemon_crashes),
 		cmocka_unit_test(test_daemon_crashes_in_reset),
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_save_load),
 		cmocka_unit_test(test_nonsense),
 	};
 
