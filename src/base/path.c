@@ -15,8 +15,20 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/parse.h"
 #include "base/rand.h"
+
+char *path_absolute(const char *path)
+{
+	auto_free char *cwd = NULL;
+
+	if (!path || path[0] == '/')
+		return mem_strdup(path);
+	cwd = getcwd(NULL, 0);
+
+	return cwd ? mem_printf("%s/%s", cwd, path) : mem_strdup(path);
+}
 
 int path_mkdirs(const char *path, mode_t mode, struct err *err)
 {

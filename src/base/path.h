@@ -12,6 +12,14 @@
 #include "base/err.h"
 
 /**
+ * path_absolute() - An absolute form of a path
+ * @path:	NULL stays NULL; nothing of it need exist
+ *
+ * Return: a string that the caller frees; @path as it is when it cannot be told where we are.
+ */
+char *path_absolute(const char *path);
+
+/**
  * path_mkdirs() - Make a directory and those above it, as mkdir -p
  * @path:	absolute path
  * @mode:	permission bits of those that are made

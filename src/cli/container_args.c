@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/path.h"
 
 #define LIST_FILE_MAX_BYTES (4 * MIB)
 #define AT(member) offsetof(struct container_args, member)
@@ -298,7 +299,7 @@ static void fill_config(const struct container_args *args, struct engine_config 
 		.resources = limit_resources(&args->limits),
 		.oom_score_adj = args->oom_score_adj,
 		.shm_bytes = (uint64_t)args->shm_bytes,
-		.kernel = mem_strdup(args->kernel),
+		.kernel = path_absolute(args->kernel),
 	};
 	(void)strv_add_all(&config->cap_add, &args->cap_add);
 	(void)strv_add_all(&config->cap_drop, &args->cap_drop);

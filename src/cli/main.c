@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "engine/engine.h"
@@ -60,15 +61,8 @@ static int help(FILE *out)
 static char *choose_dir(const char *option, const char *variable, const char *def)
 {
 	const char *dir = option ? option : secure_getenv(variable);
-	auto_free char *cwd = NULL;
 
-	if (!dir || !*dir)
-		dir = def;
-	if (dir[0] == '/')
-		return mem_strdup(dir);
-	cwd = getcwd(NULL, 0);
-
-	return cwd ? mem_printf("%s/%s", cwd, dir) : mem_strdup(dir);
+	return path_absolute(dir && *dir ? dir : def);
 }
 
 static int run(const struct global_args *args, char **words, int words_len)

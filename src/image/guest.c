@@ -64,7 +64,7 @@ static int write_initrd(int dir_fd, const char *modules, const char *agent, stru
 
 	if (fd < 0)
 		return err_sys(err, "initrd");
-	r = kmod_collect(modules, wants, ARRAY_SIZE(wants), &list, err);
+	r = modules ? kmod_collect(modules, wants, ARRAY_SIZE(wants), &list, err) : 0;
 	if (r < 0)
 		return r;
 	r = fd_read_file(AT_FDCWD, agent, AGENT_MAX_BYTES, &program, &program_len, err);

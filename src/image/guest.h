@@ -10,7 +10,8 @@
 /**
  * guest_build() - Make a folder with "vmlinux" and "initrd"
  * @kernel:	host path of a bzImage or an ELF kernel
- * @modules:	host path of its modules (.../lib/modules/VERSION)
+ * @modules:	host path of its modules (.../lib/modules/VERSION), or NULL for a kernel that has
+ *		everything built in
  * @agent:	host path of the static agent
  * @out:	host path of the folder; one that is there already is replaced
  * @err:	filled in on failure, may be NULL

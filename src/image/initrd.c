@@ -92,7 +92,7 @@ int initrd_write(int out_fd, const void *agent, size_t agent_len, const struct k
 		r = put(&cpio, "dev/console", S_IFCHR | 0600, makedev(5, 1), none);
 	if (r == 0)
 		r = put(&cpio, "init", S_IFREG | 0755, 0, (struct slice){ agent, agent_len });
-	if (r == 0)
+	if (r == 0 && modules->len > 0)
 		r = put_modules(&cpio, modules);
 	if (r == 0)
 		r = put(&cpio, "TRAILER!!!", 0, 0, none);

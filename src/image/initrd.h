@@ -15,7 +15,8 @@
  * @out_fd:	from its current offset; borrowed
  * @agent:	a static program, becomes /init
  * @agent_len:	its bytes
- * @modules:	become /lib/modules/NAME.ko; /modules lists these paths in their order
+ * @modules:	become /lib/modules/NAME.ko; /modules, which is left out when there are none, lists
+ *		these paths in their order
  * @err:	filled in on failure, may be NULL
  *
  * The same input gives the same bytes.

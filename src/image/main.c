@@ -36,7 +36,7 @@ static const char help[] =
 	"  import [--name NAME] [--change TEXT]... [--keep-blobs] [--max-ratio N] PATH\n"
 	"  save [-o FILE] IMAGE\n"
 	"  bootstrap busybox | debian[:SUITE] [--include PACKAGES] [--name NAME]\n"
-	"  guest --kernel FILE --modules DIR --agent FILE --out DIR\n"
+	"  guest --kernel FILE [--modules DIR] --agent FILE --out DIR\n"
 	"  verify\n"
 	"  --version | --help\n";
 
@@ -76,8 +76,8 @@ static int cmd_guest(const struct options *options, int argc, char **argv, struc
 			return usage(err, "unknown option of guest");
 		}
 	}
-	if (!kernel || !modules || !agent || !out || optind != argc)
-		return usage(err, "guest --kernel FILE --modules DIR --agent FILE --out DIR");
+	if (!kernel || !agent || !out || optind != argc)
+		return usage(err, "guest --kernel FILE [--modules DIR] --agent FILE --out DIR");
 
 	return guest_build(kernel, modules, agent, out, err);
 }

@@ -91,21 +91,25 @@ static int find_newest(const char *root, const char *suffix, struct guest_kernel
 	return r < 0 || (size_t)r >= sizeof(ret->file) ? -ENAMETOOLONG : 0;
 }
 
-/* A kernel by path: its modules are looked for beside it, then in the host's own place. */
+/*
+ * A kernel by path. One called vmlinuz-VERSION is a distribution's: its modules are looked for
+ * beside it, then in the host's own place. Any other has all that it needs built in.
+ */
 static int use_named(const char *file, struct guest_kernel *ret, struct err *err)
 {
-	const char *name = strrchr(file, '/');
+	const char *slash = strrchr(file, '/');
+	const char *name = slash ? slash + 1 : file;
 	char root[PATH_MAX];
 
 	if (access(file, R_OK) < 0)
 		return err_sys(err, "read the kernel '%s'", file);
-	if (!name || strncmp(name + 1, KERNEL_PREFIX, strlen(KERNEL_PREFIX)) != 0)
-		return err_setk(err, ERR_USAGE, EINVAL,
-				"'%s' is not called .../" KERNEL_PREFIX "VERSION", file);
 	if (snprintf(ret->file, sizeof(ret->file), "%s", file) >= (int)sizeof(ret->file))
 		return err_set(err, ENAMETOOLONG, "the kernel's path");
-	(void)snprintf(root, sizeof(root), "%.*s..", (int)(name + 1 - file), file);
-	name += 1 + strlen(KERNEL_PREFIX);
+	ret->modules[0] = '\0';
+	if (strncmp(name, KERNEL_PREFIX, strlen(KERNEL_PREFIX)) != 0)
+		return 0;
+	(void)snprintf(root, sizeof(root), "%.*s..", (int)(name - file), file);
+	name += strlen(KERNEL_PREFIX);
 	find_modules(root, name, ret->modules);
 	if (!ret->modules[0])
 		find_modules("/", name, ret->modules);
@@ -113,6 +117,19 @@ static int use_named(const char *file, struct guest_kernel *ret, struct err *err
 	return ret->modules[0] ? 0
 			       : err_set(err, ENOENT, "there are no modules in '%s/lib/modules/%s'",
 					 root, name);
+}
+
+/* What the user's own directory has: a distribution's kernels, or one without modules. */
+static int find_in(const char *dir, struct guest_kernel *ret, struct err *err)
+{
+	if (find_newest(dir, "", ret) == 0)
+		return 0;
+	ret->modules[0] = '\0';
+	if (join(ret->file, dir, "vmlinux") == 0 && access(ret->file, R_OK) == 0)
+		return 0;
+
+	return err_setk(err, ERR_UNSUPPORTED, ENOENT,
+			"neither a kernel with modules nor a vmlinux in HULL_KERNEL_DIR '%s'", dir);
 }
 
 int guest_find_kernel(const char *file, struct guest_kernel *ret, struct err *err)
@@ -124,10 +141,7 @@ int guest_find_kernel(const char *file, struct guest_kernel *ret, struct err *er
 	if (file)
 		return use_named(file, ret, err);
 	if (dir && *dir)
-		return find_newest(dir, "", ret) < 0
-			       ? err_setk(err, ERR_UNSUPPORTED, ENOENT,
-					  "no kernel with modules in HULL_KERNEL_DIR '%s'", dir)
-			       : 0;
+		return find_in(dir, ret, err);
 
 	r = path_helper(AGENT_PROGRAM, own, sizeof(own), err);
 	if (r < 0)
@@ -195,14 +209,15 @@ static int identify(struct maker *maker, struct err *err)
 
 static int maker_argv(const struct maker *maker, const char *out, struct strv *ret)
 {
-	const char *const words[] = { maker->program, "guest",
-				      "--kernel",     maker->kernel->file,
-				      "--modules",    maker->kernel->modules,
-				      "--agent",      maker->agent,
-				      "--out",	      out };
+	const char *const words[] = {
+		maker->program, "guest", "--kernel", maker->kernel->file, "--agent",
+		maker->agent,	"--out", out,	     "--modules",	  maker->kernel->modules,
+	};
+	/* A kernel that has everything built in comes without modules. */
+	size_t words_len = ARRAY_SIZE(words) - (maker->kernel->modules[0] ? 0 : 2);
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
+	for (size_t i = 0; i < words_len && r == 0; i++)
 		r = strv_add(ret, words[i]);
 
 	return r;

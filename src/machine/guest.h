@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-/* Where a kernel and its modules are. */
+/* Where a kernel and its modules are; "" for one that has everything built in. */
 struct guest_kernel {
 	char file[PATH_MAX];
 	char modules[PATH_MAX];
@@ -21,8 +21,10 @@ struct guest_kernel {
  * @ret:	filled in
  * @err:	kind UNSUPPORTED and a hint when this host has none
  *
+ * A kernel by name comes with modules when it is called vmlinuz-VERSION, and without otherwise.
  * Else it is the newest in $HULL_KERNEL_DIR, in "kernel" beside our programs or one directory
  * up, or in the host's own /boot; each holds boot/vmlinuz-VERSION and lib/modules/VERSION.
+ * $HULL_KERNEL_DIR may hold "vmlinux" instead, which has everything built in.
  *
  * Return: 0 or a negative errno.
  */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "check.h"
 
 static char top[64];
@@ -187,12 +189,27 @@ static void test_rmtree_bushy(void **state)
 	assert_false(exists("bushy"));
 }
 
+static void test_absolute(void **state)
+{
+	char cwd[PATH_MAX], want[PATH_MAX + 16];
+
+	(void)state;
+	assert_null(path_absolute(NULL));
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	(void)snprintf(want, sizeof(want), "%s/a/../b", cwd);
+	for (int i = 0; i < 2; i++) {
+		auto_free char *path = path_absolute(i == 0 ? "a/../b" : want);
+
+		assert_string_equal(path, want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mkdirs),		cmocka_unit_test(test_helper),
-		cmocka_unit_test(test_rmtree_symlinks), cmocka_unit_test(test_rmtree_deep),
-		cmocka_unit_test(test_rmtree_bushy),
+		cmocka_unit_test(test_absolute),    cmocka_unit_test(test_mkdirs),
+		cmocka_unit_test(test_helper),	    cmocka_unit_test(test_rmtree_symlinks),
+		cmocka_unit_test(test_rmtree_deep), cmocka_unit_test(test_rmtree_bushy),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -217,6 +217,24 @@ static void test_order(void **state)
 	assert_int_equal(path_rmtree(tmp_fd, dir + strlen("/tmp/"), NULL), 0);
 }
 
+/* The agent takes the absence of the list for a kernel that has everything built in. */
+static void test_initrd_without_modules(void **state)
+{
+	auto_close int out_fd = memfd_create("initrd", MFD_CLOEXEC);
+	struct kmod_list none = { 0 };
+	char initrd[4096] = { 0 };
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(initrd_write(out_fd, "agent", 5, &none, NULL), 0);
+	len = pread(out_fd, initrd, sizeof(initrd), 0);
+	assert_true(len > 0 && len % 4 == 0);
+	assert_non_null(memmem(initrd, (size_t)len, "00000000init", 13));
+	assert_non_null(memmem(initrd, (size_t)len, "TRAILER!!!", 11));
+	/* A name follows the eight digits of a checksum that is not used. */
+	assert_null(memmem(initrd, (size_t)len, "00000000modules", 16));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_plain_elf),
 		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_initrd_without_modules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,22 @@ static void test_none(void **state)
 	assert_int_equal(err.kind, ERR_UNSUPPORTED);
 }
 
+/* A directory's own vmlinux serves where there is no kernel with modules. */
+static void test_directory_without_modules(void **state)
+{
+	struct place *p = *state;
+	struct guest_kernel kernel = { .modules = "old" };
+
+	make_file(p, "vmlinux", "kernel", 0644);
+	make_kernel(p, "6.1.0-9", false);
+	assert_int_equal(guest_find_kernel(NULL, &kernel, NULL), 0);
+	assert_true(ends_in(kernel.file, "/vmlinux"));
+	assert_string_equal(kernel.modules, "");
+	make_kernel(p, "6.1.0-10", true);
+	assert_int_equal(guest_find_kernel(NULL, &kernel, NULL), 0);
+	assert_true(ends_in(kernel.file, "/boot/vmlinuz-6.1.0-10"));
+}
+
 static void test_named(void **state)
 {
 	struct place *p = *state;
@@ -124,11 +140,33 @@ static void test_named(void **state)
 	assert_int_equal(guest_find_kernel("/nonexistent", &kernel, NULL), -ENOENT);
 }
 
+/* What is not called vmlinuz-VERSION brings no modules, whatever lies beside it. */
+static void test_named_without_modules(void **state)
+{
+	struct place *p = *state;
+	struct guest_kernel kernel = { .modules = "old" };
+	char file[128];
+
+	make_kernel(p, "6.1.0-9", true);
+	make_file(p, "boot/vmlinux", "kernel", 0644);
+	(void)snprintf(file, sizeof(file), "%s/boot/vmlinux", p->path);
+	assert_int_equal(guest_find_kernel(file, &kernel, NULL), 0);
+	assert_string_equal(kernel.file, file);
+	assert_string_equal(kernel.modules, "");
+	/* Also without a directory in its name. */
+	assert_int_equal(chdir(p->path), 0);
+	make_file(p, "vmlinux", "kernel", 0644);
+	assert_int_equal(guest_find_kernel("vmlinux", &kernel, NULL), 0);
+	assert_string_equal(kernel.file, "vmlinux");
+	assert_int_equal(chdir("/"), 0);
+}
+
 /* A maker that counts its calls, and fails while the file "broken" is there. */
 #define MAKER                                                                      \
 	"#!/bin/sh\n"                                                              \
 	"cd \"$HULL_LIBEXEC\" || exit 1\n"                                         \
 	"echo >>calls\n"                                                           \
+	"echo \"$@\" >words\n"                                                     \
 	"if [ -e broken ]; then echo 'hull: this kernel is odd' >&2; exit 1; fi\n" \
 	"while [ $# -gt 1 ]; do [ \"$1\" != --out ] || out=$2; shift; done\n"      \
 	"mkdir \"$out\" && echo kernel >\"$out/vmlinux\" && echo initrd >\"$out/initrd\"\n"
@@ -164,6 +202,38 @@ static void test_prepared_once(void **state)
 	assert_int_equal(guest_open(cache, &kernel, &boot, NULL), 0);
 	guest_boot_done(&boot);
 	assert_int_equal(calls(p), 2);
+}
+
+static bool maker_was_told(const struct place *p, const char *word)
+{
+	auto_free char *words = NULL;
+
+	assert_int_equal(fd_read_file(p->fd, "words", 4096, &words, NULL, NULL), 0);
+
+	return strstr(words, word);
+}
+
+static void test_prepared_without_modules(void **state)
+{
+	struct place *p = *state;
+	struct guest_boot boot = { -1, -1 };
+	struct guest_kernel kernel;
+	char cache[128], file[128];
+
+	make_kernel(p, "1", true);
+	make_file(p, "vmlinux", "kernel", 0644);
+	make_file(p, "hull-agent", "agent", 0755);
+	make_file(p, "hull-image", MAKER, 0755);
+	(void)snprintf(cache, sizeof(cache), "%s/cache", p->path);
+	(void)snprintf(file, sizeof(file), "%s/vmlinux", p->path);
+	assert_int_equal(guest_find_kernel(file, &kernel, NULL), 0);
+	assert_int_equal(guest_open(cache, &kernel, &boot, NULL), 0);
+	guest_boot_done(&boot);
+	assert_false(maker_was_told(p, "--modules"));
+	assert_int_equal(guest_find_kernel(NULL, &kernel, NULL), 0);
+	assert_int_equal(guest_open(cache, &kernel, &boot, NULL), 0);
+	guest_boot_done(&boot);
+	assert_true(maker_was_told(p, "--modules"));
 }
 
 static size_t count_entries(const struct place *p)
@@ -234,11 +304,10 @@ static void test_failure_is_not_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_PLACE(test_newest_with_modules),
-		WITH_PLACE(test_none),
-		WITH_PLACE(test_named),
-		WITH_PLACE(test_prepared_once),
-		WITH_PLACE(test_old_ones_go),
+		WITH_PLACE(test_newest_with_modules),	    WITH_PLACE(test_none),
+		WITH_PLACE(test_directory_without_modules), WITH_PLACE(test_named),
+		WITH_PLACE(test_named_without_modules),	    WITH_PLACE(test_prepared_once),
+		WITH_PLACE(test_prepared_without_modules),  WITH_PLACE(test_old_ones_go),
 		WITH_PLACE(test_failure_is_not_kept),
 	};
 
