@@ -151,6 +151,32 @@ static int request(struct machine *m, struct vmmproto_msg *msg, int64_t limit_ns
 
 /* ---- start ---- */
 
+/* Files in memory, and network cards. */
+static int describe_more(const struct machine_config *config, struct vmmproto_config *ret,
+			 struct err *err)
+{
+	if (config->pmems_len > VMMPROTO_PMEMS_MAX || config->nets_len > VMMPROTO_NETS_MAX)
+		return err_set(err, E2BIG, "%zu network cards and %zu files in memory are too many",
+			       config->nets_len, config->pmems_len);
+	ret->pmems_len = config->pmems_len;
+	for (size_t i = 0; i < config->pmems_len; i++)
+		ret->pmems[i].fd = config->pmems[i];
+	ret->nets_len = config->nets_len;
+	for (size_t i = 0; i < config->nets_len; i++) {
+		const struct machine_net *net = &config->nets[i];
+
+		if (net->tap_fds_len < 1 || net->tap_fds_len > VMMPROTO_NET_PAIRS_MAX)
+			return err_set(err, EINVAL, "a network card of %zu queues",
+				       net->tap_fds_len);
+		ret->nets[i] =
+			(struct vmmproto_net){ .fds_len = net->tap_fds_len, .mtu = net->mtu };
+		memcpy(ret->nets[i].fds, net->tap_fds, net->tap_fds_len * sizeof(int));
+		memcpy(ret->nets[i].mac, net->mac, sizeof(net->mac));
+	}
+
+	return 0;
+}
+
 static int describe(const struct machine_config *config, int kvm_fd, struct vmmproto_config *ret,
 		    struct err *err)
 {
@@ -191,7 +217,7 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 			       config->shares[i].tag);
 	}
 
-	return 0;
+	return describe_more(config, ret, err);
 }
 
 static void list_fd(int *fds, size_t *len, int fd)

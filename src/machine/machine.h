@@ -35,6 +35,14 @@ struct machine_share {
 	const char *tag;
 };
 
+/* A network card on a tap device that the caller has made. */
+struct machine_net {
+	const int *tap_fds; /* one for each pair of queues, with IFF_VNET_HDR */
+	size_t tap_fds_len;
+	uint8_t mac[6];
+	uint16_t mtu; /* 0: 1500 */
+};
+
 /**
  * struct machine_config - what to build; all of it is borrowed
  * @memory_bytes: of the guest, at least MACHINE_MEMORY_MIN_BYTES
@@ -45,6 +53,10 @@ struct machine_share {
  * @disks_len:	their number
  * @shares:	shares
  * @shares_len:	their number
+ * @pmems:	files that the guest has in its address space, read-only and shared; hull-vmm alone
+ * @pmems_len:	their number
+ * @nets:	network cards; hull-vmm alone
+ * @nets_len:	their number
  * @port_name:	name of the stream's port in the guest
  * @stream_fd:	the machine's end of the stream, a socket
  * @console_fd:	file that receives the kernel's messages, or -1
@@ -59,6 +71,10 @@ struct machine_config {
 	size_t disks_len;
 	const struct machine_share *shares;
 	size_t shares_len;
+	const int *pmems;
+	size_t pmems_len;
+	const struct machine_net *nets;
+	size_t nets_len;
 	const char *port_name;
 	int stream_fd;
 	int console_fd;

@@ -324,6 +324,9 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	if (config->memory_bytes < MACHINE_MEMORY_MIN_BYTES)
 		return err_setk(err, ERR_USAGE, EINVAL, "a machine of less than %llu MiB",
 				(unsigned long long)(MACHINE_MEMORY_MIN_BYTES / MIB));
+	if (config->pmems_len > 0 || config->nets_len > 0)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+				"QEMU's machines have no network cards and no files in memory");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
 		return err_sys(err, "make a socket pair");
 	m = calloc(1, sizeof(*m));

@@ -25,13 +25,18 @@
 static const struct machine_ops *const ops = &machine_hullvmm_ops;
 
 /* Start a machine with @text as its kernel; 0 or a negative errno. */
-static int start(const void *text, size_t len, struct machine **ret, struct err *err)
+static int start_with(const struct machine_net *net, const int *pmem, const void *text, size_t len,
+		      struct machine **ret, struct err *err)
 {
 	int port_fds[2], kernel_fd = tiny_kernel(text, len), initrd_fd = tiny_kernel("", 0), r;
 	struct machine_config config = { .memory_bytes = 128 * MIB,
 					 .cpus = 2,
 					 .kernel_fd = kernel_fd,
 					 .initrd_fd = initrd_fd,
+					 .nets = net,
+					 .nets_len = net ? 1 : 0,
+					 .pmems = pmem,
+					 .pmems_len = pmem ? 1 : 0,
 					 .port_name = "port",
 					 .console_fd = -1,
 					 .cgroup_fd = -1 };
@@ -50,6 +55,11 @@ static int start(const void *text, size_t len, struct machine **ret, struct err 
 	fd_close(initrd_fd);
 
 	return r;
+}
+
+static int start(const void *text, size_t len, struct machine **ret, struct err *err)
+{
+	return start_with(NULL, NULL, text, len, ret, err);
 }
 
 static void wait_death(const struct machine *m)
@@ -120,6 +130,37 @@ static void test_no_kernel(void **state)
 	fd_close(config.kernel_fd);
 }
 
+/* A card with two pairs of queues and a file in memory; a card without a tap. */
+static void test_net_and_pmem(void **state)
+{
+	static const uint8_t text[] = {
+		0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee, /* out 0x600, 0x34 */
+		0xeb, 0xfe,
+	};
+	int first[2], second[2], taps[2], file_fd = tiny_kernel("layer", 5);
+	struct machine_net net = { .tap_fds = taps, .tap_fds_len = 2, .mac = { 2 } };
+	struct machine *m = NULL;
+	char words[256];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, first), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, second), 0);
+	taps[0] = first[0];
+	taps[1] = second[0];
+	assert_int_equal(start_with(&net, &file_fd, text, sizeof(text), &m, NULL), 0);
+	wait_death(m);
+	ops->last_words(m, words, sizeof(words));
+	assert_memory_equal(words, "power-off", 9);
+	ops->free(m);
+	net.tap_fds_len = 0;
+	assert_int_equal(start_with(&net, NULL, text, sizeof(text), &m, NULL), -EINVAL);
+	for (unsigned i = 0; i < 2; i++) {
+		fd_close(first[i]);
+		fd_close(second[i]);
+	}
+	fd_close(file_fd);
+}
+
 static void test_too_many_processors(void **state)
 {
 	struct machine_config config = { .cpus = 65, .port_name = "port" };
@@ -160,9 +201,9 @@ static void test_no_leaks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_off), cmocka_unit_test(test_pause_and_kill),
-		cmocka_unit_test(test_no_kernel), cmocka_unit_test(test_too_many_processors),
-		cmocka_unit_test(test_no_leaks),
+		cmocka_unit_test(test_power_off),    cmocka_unit_test(test_pause_and_kill),
+		cmocka_unit_test(test_no_kernel),    cmocka_unit_test(test_too_many_processors),
+		cmocka_unit_test(test_net_and_pmem), cmocka_unit_test(test_no_leaks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""inside.py BUILD ROUNDS PART... - the measuring half of run: hull-vmm and QEMU on this host's KVM
+
+Prints one line "FIGURE NAME VALUE" for each value. Contestants take turns. The guest is guest.c, started
+by start.c (hull-vmm, and QEMU as Hull starts it) or from here (QEMU's microvm).
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+FIRST_WORDS = b"guest: first words"
+MEMORY_MIB = 512
+LIMIT_S = 600
+DEBUGFS = pathlib.Path("/sys/kernel/debug")
+# The words of src/machine/hullvmm.c, for both sides.
+KERNEL_WORDS = ("cryptomgr.notests quiet audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1"
+                " console=ttyS0")
+GUEST_RAM_MIN_BYTES = 64 << 20
+DISK_BYTES = 256 << 20
+CONSOLE_BYTES = 100_000_000
+HELD_BYTES = 384 << 20
+
+
+def figure(name, value):
+    print(f"FIGURE {name} {value}", flush=True)
+
+
+def counter(name):
+    return int((DEBUGFS / "kvm" / name).read_text())
+
+
+class Kernel:
+    """What bench/vmm/run has prepared: vmlinux and an initramfs whose /init is guest.c."""
+
+    def __init__(self, build, name):
+        self.name = name
+        self.directory = build / "bench" / "vmm" / name
+        self.vmlinux, self.initrd = self.directory / "vmlinux", self.directory / "initrd"
+
+
+class Machine:
+    """One machine that runs, from its exec; the console's bytes are watched for the guest's first words."""
+
+    def __init__(self, argv, console, environment=None):
+        os.mkfifo(console)
+        self.first_words = threading.Event()
+        self.at_first_words = {}
+        self.before = {name: counter(name) for name in ("io_exits", "mmio_exits", "exits")}
+        self.reader = threading.Thread(target=self._watch, args=(console,), daemon=True)
+        self.started_s = time.monotonic()
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(environment or {})})
+        self.reader.start()
+
+    def _watch(self, console):
+        seen = b""
+        with open(console, "rb", buffering=0) as file:
+            while data := file.read(4096):
+                seen = (seen + data)[-65536:]
+                if FIRST_WORDS in seen and not self.at_first_words:
+                    self.at_first_words = {"s": time.monotonic() - self.started_s, **self.counted()}
+                    self.first_words.set()
+
+    def counted(self):
+        return {name: counter(name) - value for name, value in self.before.items()}
+
+    def wait_first_words(self):
+        if not self.first_words.wait(LIMIT_S):
+            self.process.kill()
+            raise SystemExit(f"no first words: {self.process.stderr.read()[-500:]}")
+        return self.at_first_words
+
+    def end(self):
+        out, err = self.process.communicate(timeout=LIMIT_S)
+        self.reader.join(10)
+        if self.process.returncode != 0:
+            raise SystemExit(f"{self.process.args[0]}: {err[-500:]}")
+        return dict(re.findall(r"^([a-z0-9-]+) ([0-9.]+) ", out, re.M))
+
+
+def hypervisor_pid(name):
+    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == name:
+                return int(comm.parent.name)
+    raise SystemExit(f"no process {name}")
+
+
+def pss_beyond_ram(pid):
+    """In KiB: proportional size of all mappings but the guest's memory, which is by far the largest."""
+    total, counts = 0, True
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            counts = int(found[2], 16) - int(found[1], 16) < GUEST_RAM_MIN_BYTES
+        elif counts and line.startswith("Pss:"):
+            total += int(line.split()[1])
+    return total
+
+
+def resident(pid):
+    """In KiB, all of it."""
+    return int(re.search(r"^Rss:\s+([0-9]+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+
+
+class Bench:
+    def __init__(self, build, rounds):
+        self.build, self.rounds = build, rounds
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="vmm.", dir="/tmp"))
+        self.debian = Kernel(build, "debian")
+        self.ours = Kernel(build, "guest")
+        self.count = 0
+        self.disk = self.scratch / "disk"
+        # Not a hole: blocks that the host must look up.
+        with open(self.disk, "wb") as file:
+            for _ in range(DISK_BYTES >> 20):
+                file.write(os.urandom(1 << 16) * 16)
+
+    def console(self):
+        self.count += 1
+        return self.scratch / f"console.{self.count}"
+
+    def ours_argv(self, kernel, console, *commands):
+        return [self.build / "bench" / "vmm" / "vmm-bench", "--kernel", kernel.vmlinux, "--initrd", kernel.initrd,
+                "--memory-mib", str(MEMORY_MIB), "--console", console, "--disk", self.disk, *commands]
+
+    def start_hull(self, kernel, *commands, machine="hull-vmm"):
+        console = self.console()
+        return Machine([str(word) for word in self.ours_argv(kernel, console, *commands)], console,
+                       {"HULL_MACHINE": machine, "HULL_LIBEXEC": str(self.build / "bin")})
+
+    def microvm_argv(self, kernel, console, port):
+        return ["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-smp", "1",
+                "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+                "-kernel", str(kernel.vmlinux), "-initrd", str(kernel.initrd), "-append", KERNEL_WORDS,
+                "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
+                "-device", "virtio-serial-device", "-chardev", f"socket,id=port,path={port}",
+                "-device", "virtserialport,chardev=port,name=bench",
+                "-blockdev", f"driver=raw,node-name=disk,read-only=on,file.driver=file,file.filename={self.disk},"
+                "file.aio=io_uring", "-device", "virtio-blk-device,drive=disk",
+                "-device", "virtio-rng-device", "-device", "virtio-balloon-device,free-page-reporting=on"]
+
+    @contextlib.contextmanager
+    def start_microvm(self, kernel):
+        """Yields the machine and the socket at the other end of its port, ready for commands."""
+        import socket
+        console, port = self.console(), self.scratch / f"port.{self.count}"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(port))
+            listener.listen()
+            machine = Machine(self.microvm_argv(kernel, console, port), console)
+            with selectors.DefaultSelector() as selector:
+                selector.register(listener, selectors.EVENT_READ)
+                if not selector.select(LIMIT_S):
+                    raise SystemExit("QEMU does not start")
+            link, _ = listener.accept()
+        try:
+            with link, link.makefile("rw") as talk:
+                yield machine, talk
+        finally:
+            machine.process.kill()
+            machine.process.communicate()
+            machine.reader.join(10)
+
+    # ---- the parts ----
+
+    def boot(self):
+        for _ in range(self.rounds):
+            self.boot_hull("hull-debian", self.debian)
+            with self.start_microvm(self.debian) as (machine, talk):
+                self.say_boot("qemu-debian", machine.wait_first_words())
+                talk.readline()
+                self.say_ready("qemu-debian", machine.counted())
+            if self.ours.vmlinux.exists():
+                self.boot_hull("hull-guest", self.ours)
+
+    def boot_hull(self, name, kernel):
+        machine = self.start_hull(kernel, "wait 1")
+        self.say_boot(name, machine.wait_first_words())
+        machine.end()
+
+    @staticmethod
+    def say_boot(name, found):
+        figure(f"{name}-s", f"{found['s']:.4f}")
+        figure(f"{name}-exits", found["io_exits"] + found["mmio_exits"])
+
+    @staticmethod
+    def say_ready(name, found):
+        figure(f"{name}-ready-exits", found["io_exits"] + found["mmio_exits"])
+
+    def memory(self):
+        machine = self.start_hull(self.debian, "wait 3000")
+        machine.wait_first_words()
+        time.sleep(1)
+        while not (pid := hypervisor_pid("hull-vmm")) or resident(pid) < 32 << 10:
+            time.sleep(0.1)
+        time.sleep(3)
+        figure("hull-ready-exits", sum(machine.counted()[name] for name in ("io_exits", "mmio_exits")))
+        figure("hull-pss-KiB", pss_beyond_ram(pid))
+        machine.end()
+        with self.start_microvm(self.debian) as (machine, talk):
+            talk.readline()
+            figure("qemu-pss-KiB", pss_beyond_ram(machine.process.pid))
+
+    def balloon(self):
+        """What the guest gives up goes back to the host within the time that it is given here."""
+        kernel = self.debian
+        machine = self.start_hull(kernel, f"hold {HELD_BYTES}", "wait 30000", "release", "wait 60000")
+        machine.wait_first_words()
+        pid = hypervisor_pid("hull-vmm")
+        held = 0
+        low = None
+        while machine.process.poll() is None:
+            with contextlib.suppress(OSError, TypeError):
+                now = resident(pid)
+                if now >= held:
+                    held, low = now, now
+                low = min(low, now)
+            time.sleep(0.2)
+        machine.end()
+        figure("hull-held-KiB", held)
+        figure("hull-left-KiB", low)
+
+    def devices(self):
+        commands = ["random /dev/vda 4096 1 2000", "random /dev/vda 4096 32 8000",
+                    "sequential /dev/vda 1048576 4 256",
+                    f"console-out {CONSOLE_BYTES}", f"console-in {CONSOLE_BYTES}"]
+        for _ in range(self.rounds):
+            for machine in ("hull-vmm", "qemu"):
+                running = self.start_hull(self.debian, *commands, machine=machine)
+                for name, value in running.end().items():
+                    if not name.startswith("host"):
+                        figure(f"{machine}-{name}", value)
+
+    def calls(self):
+        """System calls from exec to the first KVM_RUN, all threads."""
+        trace = self.scratch / "trace"
+        machine = self.start_hull(self.debian)
+        machine.end()
+        argv = [str(word) for word in self.ours_argv(self.debian, self.scratch / "null")]
+        subprocess.run(["strace", "-f", "-qq", "-o", trace, *argv], check=True, capture_output=True,
+                       env={**os.environ, "HULL_MACHINE": "hull-vmm", "HULL_LIBEXEC": str(self.build / "bin")})
+        figure("hull-calls", calls_to_run(trace, "/hull-vmm"))
+        port = self.scratch / "no-port"
+        argv = self.microvm_argv(self.debian, self.scratch / "null", port)
+        argv[argv.index(f"socket,id=port,path={port}")] = "null,id=port"
+        with subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *argv], stdout=subprocess.DEVNULL) as process:
+            while "KVM_RUN" not in (trace.read_text() if trace.exists() else "") and process.poll() is None:
+                time.sleep(0.5)
+            os.kill(hypervisor_pid("qemu-system-x86"), 9)
+        figure("qemu-calls", calls_to_run(trace, "qemu-system-x86_64"))
+
+    def close(self):
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def calls_to_run(trace, program):
+    """Lines of the process that executed @program, from then to the first KVM_RUN."""
+    counting, count = False, 0
+    for line in trace.read_text().splitlines():
+        if f'execve("{program}' in line or f'/{program}"' in line and "execve(" in line and "= 0" in line:
+            counting, count = True, 0
+        if counting and " resumed>" not in line and "+++" not in line and "---" not in line:
+            count += 1
+        if counting and "KVM_RUN" in line:
+            return count
+    raise SystemExit(f"{program} never ran a processor")
+
+
+def main():
+    bench = Bench(pathlib.Path(sys.argv[1]), int(sys.argv[2]))
+    if not (DEBUGFS / "kvm").exists():
+        subprocess.run(["mount", "-t", "debugfs", "debugfs", DEBUGFS], check=True)
+    try:
+        for part in sys.argv[3:]:
+            try:
+                getattr(bench, part)()
+            except (SystemExit, subprocess.SubprocessError, OSError) as error:
+                print(f"FAILED {part} {error}".replace("\n", " "), flush=True)
+    finally:
+        bench.close()
+
+
+if __name__ == "__main__":
+    main()
