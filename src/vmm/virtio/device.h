@@ -86,8 +86,8 @@ struct virtio_ops {
  * @features:	offered beside VIRTIO_QUEUE_FEATURES
  * @queue_sizes: largest size of each queue, powers of two; borrowed for virtio_init()
  * @queues_len:	their number
- * @vectors:	interrupts it may have; 0: one for each queue and one for the configuration. A driver
- *		that finds fewer shares them, and sets the device up with a dozen exits less for each
+ * @vectors:	interrupts; 0: one for each queue and one for the configuration. Where there are
+ *		fewer the queues share them, and starting costs a dozen exits less for each
  * @config:	configuration as the driver reads it, borrowed; the device may change it and then
  *		calls virtio_config_changed()
  * @config_bytes: its size

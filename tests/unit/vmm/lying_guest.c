@@ -110,7 +110,8 @@ static void enable_vectors(struct lying_guest *g, uint32_t msix)
 
 	at |= (uint64_t)guest_pci_read(g, PCI_BASE_ADDRESS_0 + 4 * bir + 4, 4) << 32;
 	at += table & PCI_MSIX_TABLE_OFFSET;
-	for (unsigned i = 0; i <= (control & PCI_MSIX_FLAGS_QSIZE); i++) {
+	g->vectors = (control & PCI_MSIX_FLAGS_QSIZE) + 1U;
+	for (unsigned i = 0; i < g->vectors; i++) {
 		uint32_t entry[4] = { htole32(0xfee00000), 0, htole32(0x40 + i), 0 };
 
 		for (unsigned word = 0; word < 4; word++)
@@ -209,7 +210,8 @@ void guest_setup_queue(struct lying_guest *g, unsigned queue)
 		guest_write(g, at, 4, (uint32_t)parts[i]);
 		guest_write(g, at + 4, 4, parts[i] >> 32);
 	}
-	guest_write(g, COMMON(g, queue_msix_vector), 2, queue + 1);
+	/* As Linux does: where there is not one for each, all queues share one. */
+	guest_write(g, COMMON(g, queue_msix_vector), 2, g->vectors > g->queues_len ? queue + 1 : 1);
 	guest_write(g, COMMON(g, queue_enable), 2, 1);
 	assert_int_equal(guest_read(g, COMMON(g, queue_enable), 2), 1);
 }
@@ -227,7 +229,7 @@ void guest_start(struct lying_guest *g, uint64_t features)
 		guest_setup_queue(g, i);
 	guest_driver_ok(g);
 	lying_guest_run(g);
-	for (unsigned i = 0; i <= g->queues_len; i++)
+	for (unsigned i = 0; i < g->vectors; i++)
 		(void)guest_interrupted(g, i);
 }
 

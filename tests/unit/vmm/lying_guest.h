@@ -47,7 +47,7 @@ struct lying_guest {
 	struct loop loop;
 	struct virtio_env env;
 	uint64_t ecam, bar; /* of the device at hand */
-	unsigned queues_len;
+	unsigned queues_len, vectors;
 	struct guest_queue queues[LYING_GUEST_QUEUES];
 	uint64_t next_gpa;
 	uint64_t features; /* agreed on */
