@@ -93,10 +93,17 @@ static int open_run_dir(struct monitor *m, const struct request *req, struct err
 	return state_write(m->run_fd, &m->state, err);
 }
 
+void life_note_death(struct monitor *m, const struct err *why)
+{
+	if (why->code)
+		(void)err_text(why, m->state.error, sizeof(m->state.error));
+}
+
 static void sandbox_died(void *ctx, uint32_t events)
 {
 	struct monitor *m = ctx;
 	struct proc *init = proc_find(m, SANDBOX_INIT);
+	struct err why = ERR_INIT;
 	int wstatus = SIGKILL;
 
 	(void)events;
@@ -106,8 +113,9 @@ static void sandbox_died(void *ctx, uint32_t events)
 		return;
 	}
 	/* It may have been the last thing that the first process brought about. */
-	if (!init->reaped && m->ops->reap(m->sb, SANDBOX_INIT, &wstatus, NULL) < 0)
-		(void)snprintf(m->state.error, sizeof(m->state.error), "%s", DIED);
+	if (!init->reaped && m->ops->reap(m->sb, SANDBOX_INIT, &wstatus, &why) < 0)
+		err_set(&why, EPIPE, DIED);
+	life_note_death(m, &why);
 	if (!init->reaped)
 		init->wstatus = wstatus;
 	loop_del(&m->loop, &init->wait);

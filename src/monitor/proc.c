@@ -198,6 +198,8 @@ static void proc_ended(void *ctx, uint32_t events)
 	proc->wait.fd = -1;
 	proc->reaped = true;
 	proc->wstatus = wstatus;
+	if (r == 0 && proc->number == SANDBOX_INIT)
+		life_note_death(m, &why);
 	proc_pump(proc);
 }
 

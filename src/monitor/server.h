@@ -161,6 +161,9 @@ int life_begin(struct monitor *m, struct err *err);
 /* The first process has ended with @wstatus, or the sandbox died: @why, else NULL. */
 void life_end(struct monitor *m, int wstatus, const char *why);
 
+/* The first process has ended; with its sandbox, if @why holds an error. */
+void life_note_death(struct monitor *m, const struct err *why);
+
 /* Leave the loop, if the workload has ended and nobody has to be told of it or served any more. */
 void life_leave(struct monitor *m);
 

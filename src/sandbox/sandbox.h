@@ -71,7 +71,8 @@ struct sandbox_setup {
  * @resize:	set the terminal of process @proc, in characters
  * @wait_fd:	borrowed descriptor, readable once process @proc has ended and its output has
  *		reached @stdio_fds
- * @reap:	status of @proc as from waitpid(); -EAGAIN while it runs; forgets @proc
+ * @reap:	status of @proc as from waitpid(); -EAGAIN while it runs; forgets @proc. Of one that
+ *		went with its sandbox the last argument says why, although 0 is returned
  * @death_fd:	borrowed descriptor, readable once the sandbox as a whole has died without
  *		being asked to; -1 where only the first process can tell
  * @init_pid:	host process that stands for the workload (for inspect), in the host's pid

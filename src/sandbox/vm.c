@@ -158,6 +158,8 @@ static int vm_reap(struct sandbox *sb, uint32_t number, int *ret_wstatus, struct
 	if (!proc->told)
 		return err_set(err, EAGAIN, "process %u runs", number);
 	*ret_wstatus = proc->wstatus;
+	if (proc->died && err)
+		*err = sb->death;
 	vm_forget_proc(sb, proc);
 
 	return 0;

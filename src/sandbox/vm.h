@@ -91,6 +91,7 @@ struct vm_proc {
 	uint32_t number;
 	int end_fd; /* eventfd: it has ended and its output has been passed on */
 	bool ended, told;
+	bool died; /* it went with the machine */
 	int wstatus;
 };
 
@@ -128,6 +129,7 @@ struct vm_reply {
  * @last_proc:	number of the newest
  * @reply:	what a call waits for
  * @cancelled:	@cancel_source has fired
+ * @booted:	the agent has said hello
  * @paused:	its processors stand still
  * @dead:	of no use any more; @death says why
  * @ending:	its end has been asked for
@@ -153,7 +155,7 @@ struct sandbox {
 	struct vm_proc *procs;
 	uint32_t last_proc;
 	struct vm_reply reply;
-	bool cancelled, paused, dead, ending;
+	bool cancelled, booted, paused, dead, ending;
 	int death_fd; /* eventfd */
 	struct err death;
 	int64_t memory_bytes, memory_limit_bytes, cpus;

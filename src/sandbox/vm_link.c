@@ -143,8 +143,10 @@ void vm_die(struct sandbox *sb, const char *why)
 	}
 	err_set(&sb->death, EPIPE, "%s%s%s", why, *words ? ": " : "", words);
 	for (struct vm_proc *p = sb->procs; p; p = p->next) {
-		if (!p->ended)
+		if (!p->ended) {
 			p->wstatus = SIGKILL;
+			p->died = true;
+		}
 		p->ended = true;
 		tell_end(sb, p);
 	}
@@ -190,6 +192,7 @@ static void on_message(void *ctx, const struct agentproto_msg *msg)
 
 	switch (msg->type) {
 	case AGENTPROTO_HELLO:
+		sb->booted = true;
 		if (msg->value != AGENTPROTO_VERSION)
 			vm_die(sb, "the agent speaks another version of the protocol");
 		break;
@@ -311,7 +314,9 @@ static int wait_reply(struct sandbox *sb, int64_t deadline_ns, struct err *err)
 		if (sb->cancelled)
 			return err_set(err, ECANCELED, "it was cancelled");
 		if (clock_now_ns() >= deadline_ns)
-			return err_set(err, ETIMEDOUT, "the machine does not answer");
+			return err_set(err, ETIMEDOUT, "%s",
+				       sb->booted ? "the machine does not answer"
+						  : "the guest has not booted in time");
 		r = loop_once(&sb->loop, deadline_ns, err);
 		if (r < 0)
 			return r;
