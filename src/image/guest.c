@@ -34,7 +34,7 @@ static const struct kmod_want wants[] = {
 	{ "crc32c_intel", true },   { "crc32c_generic", true },
 	{ "erofs", false },	    { "ext4", false },
 	{ "unix", true },	    { "virtio_rng", true },
-	{ "virtio_balloon", true },
+	{ "virtio_balloon", true }, { "pvpanic_mmio", true },
 };
 
 static int write_vmlinux(int dir_fd, const char *kernel, struct err *err)

@@ -41,10 +41,15 @@
 	 VMMPROTO_NETS_MAX * VMMPROTO_NET_PAIRS_MAX + VMMPROTO_SHARES_MAX)
 
 /*
- * No self-tests, little to say, end rather than wait when it panics. A reset is a triple fault: the
- * ways of firmware are not there.
+ * No self-tests, no look at ports for a PCI bus that is found by ACPI, end rather than wait when it
+ * panics. A reset is a triple fault: the ways of firmware are not there. The serial port is there
+ * to say why it panics, and nothing else (that there is no PCI bus behind ports is an error to
+ * Linux) unless somebody listens.
  */
-#define KERNEL_WORDS "cryptomgr.notests quiet audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1"
+#define KERNEL_WORDS                                                                         \
+	"cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1 pci=noearly" \
+	" console=ttyS0"
+#define KERNEL_WORDS_QUIET " loglevel=3"
 
 struct machine {
 	struct jail_child child;
@@ -204,7 +209,7 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 	ret->ports[0].fd = config->stream_fd;
 	(void)snprintf(ret->ports[0].name, sizeof(ret->ports[0].name), "%s", config->port_name);
 	(void)snprintf(ret->cmdline, sizeof(ret->cmdline), "%s%s", KERNEL_WORDS,
-		       config->console_fd >= 0 ? " console=ttyS0" : "");
+		       config->console_fd >= 0 ? "" : KERNEL_WORDS_QUIET);
 	for (size_t i = 0; i < config->disks_len; i++) {
 		ret->disks[i].fd = config->disks[i].fd;
 		ret->disks[i].readonly = config->disks[i].readonly;
