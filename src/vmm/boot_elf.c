@@ -139,6 +139,8 @@ int boot_elf_load(const struct memory *mem, int fd, struct boot_image *ret, stru
 	}
 	if (r == 0 && image.entry == 0)
 		r = err_set(err, EINVAL, "it has no PVH entry");
+	if (r == 0 && image.end == 0)
+		r = err_set(err, EINVAL, "it has no segments");
 	if (r < 0)
 		return r;
 	*ret = image;

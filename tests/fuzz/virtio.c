@@ -5,6 +5,11 @@
  * An operation is a byte that says which, followed by its arguments. Most of them are half honest:
  * a driver that is wrong in all it does gets no further than the first check. At the end the
  * device is reset, and must work.
+ *
+ * Memory that changes between reads is an operation as well, and one that can be repeated: it
+ * says at which of the device's next loads from guest memory what is to be there instead. The
+ * compiler calls __sanitizer_cov_load*() before each load of the device code (trace-loads);
+ * memcpy(3) of data is not among them, so reads of a chain count by themselves.
  */
 #include "check.h"
 #include "virtio.h"
@@ -15,35 +20,70 @@
 
 #include "base/macro.h"
 #include "fuzz.h"
+#include "input.h"
 #include "vmm/victims.h"
 
 #define OPERATIONS_MAX 400
+#define CHANGES_MAX 8
 #define BUFS_MAX 6
 #define HEAD_LONG 31	      /* stands for the longest header there is */
 #define SCRATCH_GPA (4 * MIB) /* where most buffers are */
 
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
+/* What another processor of the guest is about to store. */
+static struct change {
+	unsigned loads; /* before it does */
+	uint8_t *at;	/* NULL: nothing */
+	uint8_t bytes[8];
+	unsigned len;
+} changes[CHANGES_MAX];
+static const uint8_t *ram; /* of the guest at hand, or NULL */
+
+static void before_load(void)
+{
+	for (size_t i = 0; i < CHANGES_MAX; i++) {
+		struct change *c = &changes[i];
+
+		if (!c->at || c->loads-- > 0)
+			continue;
+		memcpy(c->at, c->bytes, c->len);
+		c->at = NULL;
+	}
+}
+
+/* Called in code that is compiled with trace-loads. The names are the compiler's. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
+#define TRACE_LOAD(bytes)                                                      \
+	void __sanitizer_cov_load##bytes(const void *at);                      \
+	void __sanitizer_cov_load##bytes(const void *at)                       \
+	{                                                                      \
+		if (ram && (uintptr_t)at - (uintptr_t)ram < LYING_GUEST_BYTES) \
+			before_load();                                         \
+	}
+TRACE_LOAD(1)
+TRACE_LOAD(2)
+TRACE_LOAD(4)
+TRACE_LOAD(8)
+TRACE_LOAD(16)
+
+/* In place of virtq_chain_read(), by the linker's --wrap. */
+size_t __real_virtq_chain_read(struct virtq_chain *chain, void *buf, size_t len);
+size_t __wrap_virtq_chain_read(struct virtq_chain *chain, void *buf, size_t len);
+size_t __wrap_virtq_chain_read(struct virtq_chain *chain, void *buf, size_t len)
+{
+	before_load();
+
+	return __real_virtq_chain_read(chain, buf, len);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static uint8_t byte(struct input *in)
 {
-	if (in->left == 0)
-		return 0;
-	in->left--;
-
-	return *in->at++;
+	return input_byte(in);
 }
 
 static uint32_t number(struct input *in, unsigned bytes)
 {
-	uint32_t value = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint32_t)byte(in) << 8 * i;
-
-	return value;
+	return (uint32_t)input_number(in, bytes);
 }
 
 /* An address: mostly one of the scratch area, else one at an edge. */
@@ -144,6 +184,80 @@ static void raw_descriptor(struct lying_guest *g, struct input *in)
 	guest_notify(g, queue);
 }
 
+/* The same by a table elsewhere, which may hold anything. */
+static void indirect_request(struct lying_guest *g, struct input *in)
+{
+	unsigned queue = queue_of(g, in);
+	uint64_t table = SCRATCH_GPA + 8 * KIB;
+	struct vring_desc *inner = guest_at(g, table);
+	uint16_t len = 1 + byte(in) % BUFS_MAX;
+
+	if (!is_set_up(g, queue))
+		return;
+	for (uint16_t i = 0; i < len; i++) {
+		uint8_t flags = byte(in);
+
+		inner[i] = (struct vring_desc){
+			.addr = htole64(address(in)),
+			.len = htole32(length(in)),
+			.flags = htole16(flags & 0x80
+						 ? flags % 16
+						 : (flags % 2 * VRING_DESC_F_WRITE) |
+							   (i + 1 < len ? VRING_DESC_F_NEXT : 0)),
+			.next = htole16(flags & 0x80 ? byte(in) : i + 1),
+		};
+	}
+	guest_desc(g, queue, 0,
+		   (struct vring_desc){ .addr = table,
+					.len = (uint32_t)(len * sizeof(*inner)),
+					.flags = VRING_DESC_F_INDIRECT });
+	guest_offer(g, queue, 0);
+	guest_notify(g, queue);
+}
+
+/* Queues of any size, not all of them; a driver that wants few interrupts. */
+static void start_partly(struct lying_guest *g, struct input *in)
+{
+	uint64_t features = number(in, 4) | (uint64_t)byte(in) << 32;
+	uint32_t queues = number(in, 2);
+	unsigned log_size = byte(in) % 10;
+
+	(void)guest_begin(g, features | VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
+	for (unsigned i = 0; i < g->queues_len; i++) {
+		g->queues[i] = (struct guest_queue){ 0 };
+		if (!(queues & 1U << i % 16))
+			continue;
+		guest_write(g, g->common + offsetof(struct virtio_pci_common_cfg, queue_select), 2,
+			    i);
+		guest_write(g, g->common + offsetof(struct virtio_pci_common_cfg, queue_size), 2,
+			    1U << log_size);
+		guest_setup_queue(g, i);
+		g->queues[i].avail->ring[g->queues[i].size] = htole16((uint16_t)log_size);
+	}
+	guest_driver_ok(g);
+	lying_guest_run(g);
+}
+
+/* A place that the device is about to look at, and what will be there by then. */
+static void change_later(struct lying_guest *g, struct input *in)
+{
+	struct change *c = &changes[byte(in) % CHANGES_MAX];
+	unsigned queue = queue_of(g, in);
+	const struct guest_queue *q = &g->queues[queue];
+	uint8_t where = byte(in);
+
+	c->loads = byte(in) % 64;
+	c->len = 1U << byte(in) % 4;
+	for (unsigned i = 0; i < c->len; i++)
+		c->bytes[i] = byte(in);
+	if (!q->desc || where >= 0xc0)
+		c->at = guest_at(g, SCRATCH_GPA + where % 0x40 * 8);
+	else if (where >= 0x80)
+		c->at = (uint8_t *)q->avail + where % 0x20;
+	else
+		c->at = (uint8_t *)q->desc + where;
+}
+
 static void write_memory(struct lying_guest *g, struct input *in)
 {
 	uint8_t *at = guest_at(g, MIB + number(in, 2) % (48 * KIB));
@@ -167,7 +281,7 @@ static void poke(const struct victim *victim, void *thing, struct input *in)
 
 static void step(struct lying_guest *g, const struct victim *victim, void *thing, struct input *in)
 {
-	switch (byte(in) % 10) {
+	switch (byte(in) % 14) {
 	case 0:
 		access_register(g, in);
 		break;
@@ -193,8 +307,18 @@ static void step(struct lying_guest *g, const struct victim *victim, void *thing
 	case 8:
 		guest_start(g, number(in, 4) | (uint64_t)byte(in) << 32);
 		break;
-	default:
+	case 9:
+	case 10:
 		poke(victim, thing, in);
+		break;
+	case 11:
+		indirect_request(g, in);
+		break;
+	case 12:
+		change_later(g, in);
+		break;
+	default:
+		start_partly(g, in);
 		break;
 	}
 }
@@ -214,8 +338,12 @@ int virtio_fuzz(const char *device, const uint8_t *data, size_t len)
 	thing = victim->make(&g);
 	lying_guest_find(&g);
 	guest_start(&g, ~0ULL);
+	memset(changes, 0, sizeof(changes));
+	ram = guest_at(&g, 0);
 	for (unsigned i = 0; in.left > 0 && i < OPERATIONS_MAX; i++)
 		step(&g, victim, thing, &in);
+	ram = NULL;
+	memset(changes, 0, sizeof(changes));
 	victim->works(&g, thing);
 	victim->free(thing);
 	lying_guest_done(&g);

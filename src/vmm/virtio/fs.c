@@ -176,7 +176,7 @@ static int take_answer(struct virtio_fs *fs)
 	return 0;
 }
 
-static void on_answer(void *ctx, uint32_t events UNUSED)
+static void on_answer(void *ctx, uint32_t events)
 {
 	struct virtio_fs *fs = ctx;
 	int r;
@@ -184,6 +184,9 @@ static void on_answer(void *ctx, uint32_t events UNUSED)
 	do
 		r = take_answer(fs);
 	while (r == 0);
+	/* A daemon that goes in the middle of an answer is not seen by reading. */
+	if (r == -EAGAIN && (events & (EPOLLHUP | EPOLLRDHUP)))
+		r = -EPIPE;
 	if (r != -EAGAIN)
 		lost(fs, r);
 }
@@ -228,7 +231,7 @@ static int init(struct virtio_fs *fs, const struct virtio_env *env, const char *
 	r = loop_add(env->loop, &fs->wake, EPOLLIN);
 	/* Half an answer stays where it is: only what comes next is worth another look. */
 	if (r == 0)
-		r = loop_add(env->loop, &fs->answers, EPOLLIN | EPOLLET);
+		r = loop_add(env->loop, &fs->answers, EPOLLIN | EPOLLRDHUP | EPOLLET);
 	if (r < 0)
 		return err_set(err, -r, "fs: watch the daemon");
 

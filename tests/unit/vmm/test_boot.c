@@ -161,6 +161,9 @@ static void test_elf_spoiled(void **state)
 	elf.headers[0].p_paddr = 0x1000; /* where our own structures are */
 	assert_int_equal(load(f, &elf, sizeof(elf), -1), -EINVAL);
 	elf = some_elf();
+	elf.headers[0].p_type = PT_NULL; /* nothing of it is loaded, and the initramfs anywhere */
+	assert_int_equal(load(f, &elf, sizeof(elf), -1), -EINVAL);
+	elf = some_elf();
 	elf.headers[0].p_memsz = 8;
 	assert_int_equal(load(f, &elf, sizeof(elf), -1), -EINVAL);
 	elf = some_elf();
