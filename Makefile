@@ -27,6 +27,12 @@ test-long:
 	@$(MAKE) --no-print-directory all
 	@tools/test --long $(B)
 
+test-host:
+	@tools/setup build run test host
+	@$(MAKE) --no-print-directory all
+	@[ -d $(B)/newest-kernel/lib ] || tools/newest-kernel $(B)/newest-kernel
+	@tools/test --long --only host $(B)
+
 bench:
 	@tools/setup build run test bench
 	@$(MAKE) --no-print-directory all
@@ -48,4 +54,4 @@ install: all
 clean:
 	rm -rf $(B) build-*
 
-.PHONY: all demo test test-long bench check fuzz install clean
+.PHONY: all demo test test-long test-host bench check fuzz install clean

@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# machines.bats - hull-vmm on a working KVM: Debian's kernels on 1 and 4 processors, their devices and
+# complaints, and 30 machines at once
+
+load ../lib/common
+
+setup_file() { make_store; }
+teardown_file() { remove_store; }
+teardown() { remove_containers; }
+
+# Where the newest kernel of Debian's archive is unpacked, if it is: see tools/newest-kernel.
+newest=$build/newest-kernel
+
+# What a kernel warns of that no hypervisor can help.
+excused='^$'
+
+# boot CPUS: a machine that sees this host's programs, and can read what root can
+boot() {
+	hull run -d --name box --isolation vm --privileged --cpus "$1" -m 256m -v /usr:/usr:ro \
+		-v /lib:/lib:ro -v /lib64:/lib64:ro busybox sleep 1000000
+	expect_status 0 hull exec box nproc
+	expect "$1"
+}
+
+# Its log has what the kernel is expected to say, and nothing at level warning or above.
+check_log() {
+	hull exec --privileged box dmesg -r >"$store/dmesg"
+	grep -q 'Linux version' "$store/dmesg"
+	! grep '^<[0-4]>' "$store/dmesg" | grep -vE "$excused"
+}
+
+# Every function has a driver and MSI-X that is on; no other device is there.
+check_devices() {
+	hull exec --privileged box /usr/bin/lspci -vvv >"$store/lspci"
+	cat "$store/lspci"
+	local functions
+	functions=$(grep -c '^[0-9a-f]' "$store/lspci")
+	[ "$functions" -ge 4 ]
+	[ "$(grep -c 'Red Hat, Inc. Virtio' "$store/lspci")" = "$functions" ]
+	[ "$(grep -c 'MSI-X: Enable+' "$store/lspci")" = "$functions" ]
+	[ "$(grep -c 'Kernel driver in use: virtio-pci' "$store/lspci")" = "$functions" ]
+}
+
+check_kernel() {
+	for cpus in 1 4; do
+		boot $cpus
+		check_log
+		check_devices
+		hull rm -f box
+	done
+}
+
+@test "Debian's 6.1 kernel on 1 and 4 processors: devices and log without a complaint" {
+	check_kernel
+}
+
+@test "the newest kernel of Debian's archive on 1 and 4 processors: devices and log without a complaint" {
+	[ -d "$newest" ] || skip "tools/newest-kernel has not been run"
+	export HULL_KERNEL_DIR=$newest
+	check_kernel
+}
+
+@test "30 machines, started 4 at a time: all answer, all go" {
+	seq 30 | xargs -P 4 -I{} hull run -d --name "many{}" --isolation vm -m 96m busybox sleep 1000000
+	[ "$(hull ps -q | wc -l)" = 30 ]
+	[ "$(pgrep -fc '^/hull-vmm')" = 30 ]
+	for i in $(seq 30); do
+		run hull exec "many$i" sh -c "echo $i; hostname"
+		expect "$i"$'\n'"$(hull inspect --format '{{.Config.Hostname}}' "many$i")"
+	done
+	seq 30 | xargs -P 4 -I{} hull rm -f "many{}"
+	run hull ps -aq
+	expect ""
+	! pgrep -f '^/hull-vmm'
+}
