@@ -148,7 +148,7 @@ static json_t *history_rows(const struct history_args *a, const struct engine_im
 	char nothing[1] = "";
 	const struct spec_history none = { nothing, nothing, nothing, nothing, false };
 	const struct spec_image *config = &image->config;
-	size_t steps = MAX(config->history_len, 1U), layer = image->row.layers_len;
+	size_t steps = MAX(config->history_len, 1U), layer = store_image_own_layers(&image->row);
 	auto_free char *id = mem_strdup(image->row.id);
 	json_t *rows = json_array();
 

@@ -329,7 +329,7 @@ static json_t *inspect_rootfs(const struct store_image *row)
 {
 	json_t *rootfs = json_object(), *layers = json_array();
 
-	for (size_t i = 0; i < row->layers_len; i++)
+	for (size_t i = 0; i < store_image_own_layers(row); i++)
 		json_array_append_new(layers, json_string(row->layers[i].diff_id));
 	json_set_text(rootfs, "Type", "layers");
 	json_object_set_new(rootfs, "Layers", layers);

@@ -13,7 +13,9 @@
 #include "image/erofs_priv.h"
 
 #define MAX_CHUNKS (1U << 20) /* of one file: 4 GiB in single blocks, and larger chunks beyond */
-#define LABEL_HIDES_ALL "hides-all"
+/* The label of a layer with traits: this and a letter for each, in the order of their bits. */
+#define LABEL "hull-"
+#define LABEL_LETTERS "oil"
 #define MAX_CHUNK_BITS (EROFS_BLOCK_BITS + 31)
 
 static int out_of_memory(struct err *err)
@@ -414,12 +416,14 @@ int erofs_special(struct erofs *e, const struct tree_attr *attr, uint32_t dev_ma
 }
 
 /* Inodes were written with one link; those with other counts are few. */
-static int fix_nlink(void *ctx, const struct tree_inode *inode, struct err *err)
+static int fix_nlink(void *ctx, struct tree_inode *inode, struct err *err)
 {
 	struct erofs *e = ctx;
 	struct le32 nlink = to_le32(inode->nlink);
 
-	if (inode->nlink <= 1)
+	if (inode->below && inode->nlink > 0)
+		e->traits |= EROFS_LINKS_BELOW;
+	if (inode->nlink <= 1 || inode->below)
 		return 0;
 
 	return erofs_sink_patch(&e->sink,
@@ -427,7 +431,19 @@ static int fix_nlink(void *ctx, const struct tree_inode *inode, struct err *err)
 				&nlink, sizeof(nlink), err);
 }
 
-static void fill_super(struct erofs *e, bool hides_all)
+static void fill_label(const struct erofs *e, uint8_t *label)
+{
+	size_t at = strlen(LABEL);
+
+	if (e->traits == 0)
+		return;
+	memcpy(label, LABEL, strlen(LABEL));
+	for (size_t i = 0; i < strlen(LABEL_LETTERS); i++)
+		if (e->traits & 1U << i)
+			label[at++] = (uint8_t)LABEL_LETTERS[i];
+}
+
+static void fill_super(struct erofs *e)
 {
 	struct erofs_super *super = (struct erofs_super *)(e->head + EROFS_SUPER_AT);
 	size_t root_at = EROFS_SUPER_AT + sizeof(*super);
@@ -442,8 +458,7 @@ static void fill_super(struct erofs *e, bool hides_all)
 		.blocks = to_le32((uint32_t)(erofs_sink_at(&e->sink) >> EROFS_BLOCK_BITS)),
 		.feature_incompat = to_le32(e->feature_incompat),
 	};
-	if (hides_all)
-		memcpy(super->volume_name, LABEL_HIDES_ALL, sizeof(LABEL_HIDES_ALL));
+	fill_label(e, super->volume_name);
 	sum = crc32_iscsi(e->head + EROFS_SUPER_AT, EROFS_BLOCK_BYTES - EROFS_SUPER_AT, ~0U);
 	super->checksum = to_le32(sum);
 }
@@ -458,20 +473,26 @@ int erofs_finish(struct erofs *e, struct tree *tree, struct err *err)
 		r = erofs_sink_flush(&e->sink, err);
 	if (r < 0)
 		return r;
-	fill_super(e, tree_root(tree)->dir->opaque);
 	r = tree_each_inode(tree, fix_nlink, e, err);
+	fill_super(e);
 
 	return r < 0 ? r : erofs_sink_patch(&e->sink, 0, e->head, EROFS_BLOCK_BYTES, err);
 }
 
-int erofs_hides_all(int fd)
+int erofs_get_traits(int fd)
 {
 	struct erofs_super super;
 	ssize_t n = pread(fd, &super, sizeof(super), EROFS_SUPER_AT);
+	int traits = 0;
 
 	if (n < 0)
 		return -errno;
+	if (n != (ssize_t)sizeof(super) || memcmp(super.volume_name, LABEL, strlen(LABEL)) != 0)
+		return 0;
+	for (size_t i = 0; i < strlen(LABEL_LETTERS); i++)
+		if (memchr(super.volume_name + strlen(LABEL), LABEL_LETTERS[i],
+			   sizeof(super.volume_name) - strlen(LABEL)))
+			traits |= 1 << i;
 
-	return n == (ssize_t)sizeof(super) &&
-	       memcmp(super.volume_name, LABEL_HIDES_ALL, sizeof(LABEL_HIDES_ALL)) == 0;
+	return traits;
 }

@@ -83,15 +83,21 @@ int erofs_special(struct erofs *e, const struct tree_attr *attr, uint32_t dev_ma
  */
 int erofs_finish(struct erofs *e, struct tree *tree, struct err *err);
 
+/* What a layer's file cannot say of itself alone. */
+enum erofs_traits {
+	EROFS_HIDES_ALL = 1 << 0,   /* its root is opaque, where overlayfs does not look */
+	EROFS_IMPLIES = 1 << 1,	    /* a folder (the root, maybe) has no member of its own */
+	EROFS_LINKS_BELOW = 1 << 2, /* a hard link to a file of a layer below is left out */
+};
+
 /**
- * erofs_hides_all() - Does a layer hide all layers below it?
+ * erofs_get_traits() - What is to be known of a layer before others lie below it
  * @fd:		file that erofs_finish() wrote, borrowed
  *
- * It does when its root is opaque. Overlayfs does not look at that mark of a layer's root, so the
- * volume's label says it, too.
+ * The volume's label holds it.
  *
- * Return: 1, 0, or a negative errno.
+ * Return: enum erofs_traits, or a negative errno.
  */
-int erofs_hides_all(int fd);
+int erofs_get_traits(int fd);
 
 #endif

@@ -37,6 +37,7 @@ struct dirs {
 	struct folder *folders;
 	size_t folders_len;
 	struct tree_node **names; /* sorted within each folder */
+	size_t names_len;
 	uint64_t whiteout_nid;
 	uint64_t inodes_at; /* where the run of inodes starts */
 };
@@ -68,7 +69,7 @@ static int compare(const void *a, const void *b)
 /* All folders, each before those in it, with their names sorted. */
 static int gather(struct dirs *d, struct tree *tree, struct err *err)
 {
-	size_t len = tree_len(tree), names_len = 0;
+	size_t len = tree_len(tree);
 
 	d->folders = calloc(len, sizeof(*d->folders));
 	d->names = calloc(len, sizeof(struct tree_node *));
@@ -78,13 +79,15 @@ static int gather(struct dirs *d, struct tree *tree, struct err *err)
 	for (size_t i = 0; i < d->folders_len; i++) {
 		struct folder *f = &d->folders[i];
 
-		f->first = names_len;
+		f->first = d->names_len;
 		for (struct tree_node *n = f->node->dir->children; n; n = n->sibling) {
-			d->names[names_len++] = n;
+			if (n->inode && n->inode->below)
+				continue;
+			d->names[d->names_len++] = n;
 			if (n->dir)
 				d->folders[d->folders_len++] = (struct folder){ .node = n };
 		}
-		f->len = names_len - f->first;
+		f->len = d->names_len - f->first;
 		qsort(d->names + f->first, f->len, sizeof(struct tree_node *), compare);
 	}
 
@@ -336,7 +339,7 @@ static int write_whiteout(struct dirs *d, struct tree *tree, struct err *err)
 	uint32_t nlink = 0;
 	int r;
 
-	for (size_t i = 0; i + 1 < tree_len(tree); i++)
+	for (size_t i = 0; i < d->names_len; i++)
 		nlink += !d->names[i]->dir && !d->names[i]->inode;
 	if (nlink == 0)
 		return 0;
@@ -359,6 +362,17 @@ static void write_root(struct dirs *d, const struct strbuf *xattrs)
 	memcpy(at, &inode, sizeof(inode));
 	if (xattrs->len > 0)
 		memcpy(at + sizeof(inode), xattrs->text, xattrs->len);
+}
+
+static unsigned traits_of(const struct dirs *d)
+{
+	unsigned traits = is_opaque(&d->folders[0]) ? EROFS_HIDES_ALL : 0;
+
+	for (size_t i = 0; i < d->folders_len; i++)
+		if (!d->folders[i].node->dir->named)
+			traits |= EROFS_IMPLIES;
+
+	return traits;
 }
 
 int erofs_dirs_write(struct erofs *e, struct tree *tree, struct err *err)
@@ -384,6 +398,7 @@ int erofs_dirs_write(struct erofs *e, struct tree *tree, struct err *err)
 		r = write_blocks(&d, &d.folders[i], err);
 	if (r == 0)
 		write_root(&d, &root_xattrs);
+	e->traits |= traits_of(&d);
 
 	return r;
 }

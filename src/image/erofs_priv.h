@@ -48,6 +48,7 @@ struct erofs {
 	void *ctx;
 	uint32_t inodes;
 	uint32_t feature_incompat;
+	unsigned traits; /* enum erofs_traits */
 };
 
 /* What inode_put() needs beside the attributes. */

@@ -17,11 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "image/change.h"
-#include "image/erofs.h"
+#include "image/cover.h"
 #include "image/import_priv.h"
 #include "image/inflate.h"
 #include "image/ingest.h"
@@ -75,30 +76,6 @@ static int names_of(const struct importer *im, const struct strv *from, struct s
 	return 0;
 }
 
-/* Overlayfs has no way for a layer to hide all that is below it: the image would show too much. */
-static int check_layers(struct importer *im, const struct spec_image *image, struct err *err)
-{
-	for (size_t i = 1; i < image->diff_ids.len; i++) {
-		auto_close int fd = store_layer_open(im->store, image->diff_ids.items[i], err);
-		int r = fd < 0 ? fd : erofs_hides_all(fd);
-
-		if (fd < 0)
-			return fd;
-		if (r < 0)
-			return err_set(err, -r, "reading layer %s", image->diff_ids.items[i]);
-		if (r == 0)
-			continue;
-		(void)err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
-			       "layer %s hides all layers below it (an opaque marker in its root)",
-			       image->diff_ids.items[i]);
-		err_hint(err, "build the image again without the layers that are hidden, or export "
-			      "its files and import them as a root filesystem");
-		return -ENOTSUP;
-	}
-
-	return 0;
-}
-
 int import_add(struct importer *im, const struct document *config, const struct document *manifest,
 	       const struct spec_image *image, const struct strv *names, struct err *err)
 {
@@ -113,9 +90,12 @@ int import_add(struct importer *im, const struct document *config, const struct 
 	int r = names_of(im, names, &full_names, err);
 
 	if (r == 0)
-		r = check_layers(im, image, err);
+		r = cover_make(im->store, &image->diff_ids, layers[out.layers_len].diff_id, err);
+	failpoint("image-covered");
 	if (r < 0)
 		return r;
+	out.covered = layers[out.layers_len].diff_id[0] != '\0';
+	out.layers_len += out.covered;
 	memcpy(out.id, config->digest, sizeof(out.id));
 	memcpy(out.manifest_digest, manifest->digest, sizeof(out.manifest_digest));
 	for (size_t i = 0; i < image->diff_ids.len; i++)

@@ -5,6 +5,7 @@
 #include "image/jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -12,14 +13,17 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/mem.h"
 
 /* ASan reserves terabytes of address space. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -149,4 +153,87 @@ int jail_seal(struct err *err)
 		return err_sys(err, "installing the seccomp filter of the unpacker");
 
 	return 0;
+}
+
+void jail_keep_fds(int *fds, size_t fds_len)
+{
+	int first = 3, end = first + (int)fds_len;
+
+	/* Out of the way first, so that no target is still a source. */
+	for (size_t i = 0; i < fds_len; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, end);
+	(void)close_range((unsigned)first, (unsigned)end - 1, 0);
+	for (size_t i = 0; i < fds_len; i++)
+		fds[i] = dup3(fds[i], first + (int)i, O_CLOEXEC);
+	(void)close_range(0, (unsigned)first - 1, 0);
+	(void)close_range((unsigned)end, ~0U, 0);
+	/* Its reader gone, a write shall fail, not kill. */
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* What the child writes to its pipe, once. The parent believes none of it unchecked. */
+struct report {
+	struct err err;
+	int32_t result;
+};
+
+static void child_main(const struct jail_job *job, int *fds) NORETURN;
+static void child_main(const struct jail_job *job, int *fds)
+{
+	struct report report = { .err = ERR_INIT };
+	int r;
+
+	jail_keep_fds(fds, job->fds_len + 1);
+	r = jail_enter(job->file_max_bytes, &report.err);
+	if (r == 0)
+		r = jail_seal(&report.err);
+	if (r == 0)
+		r = job->run(job->ctx, fds, &report.err);
+	report.result = r;
+	/* Memory goes with the process. */
+	_exit(fd_write_all(fds[job->fds_len], &report, sizeof(report)) < 0);
+}
+
+static int take_report(pid_t pid, int report_fd, struct err *err)
+{
+	struct report report;
+	ssize_t n = fd_read_all(report_fd, &report, sizeof(report));
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n != (ssize_t)sizeof(report))
+		return WIFSIGNALED(status)
+			       ? err_set(err, EIO, "the jailed child was killed by signal %d",
+					 WTERMSIG(status))
+			       : err_set(err, EIO, "the jailed child ended without a result");
+	if (report.result >= 0)
+		return report.result;
+	if (report.err.code == 0)
+		return err_set(err, EIO, "the jailed child failed without a reason");
+	err_sanitize(&report.err);
+	if (err)
+		*err = report.err;
+
+	return -report.err.code;
+}
+
+int jail_run(const struct jail_job *job, struct err *err)
+{
+	auto_free int *fds = mem_calloc(job->fds_len + 1, sizeof(*fds));
+	int report[2], r;
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return err_sys(err, "making a pipe");
+	memcpy(fds, job->fds, job->fds_len * sizeof(*fds));
+	fds[job->fds_len] = report[1];
+	pid = fork();
+	if (pid == 0)
+		child_main(job, fds);
+	fd_close(report[1]);
+	r = pid < 0 ? err_sys(err, "starting a jailed child") : take_report(pid, report[0], err);
+	fd_close(report[0]);
+
+	return r;
 }

@@ -14,6 +14,7 @@
 #ifndef IMAGE_JAIL_H
 #define IMAGE_JAIL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -33,5 +34,39 @@ int jail_enter(uint64_t file_max_bytes, struct err *err);
 
 /* Install the filter in all threads. 0 or a negative errno. */
 int jail_seal(struct err *err);
+
+/*
+ * In a child: the descriptors become 3, 4, ... in their order, and @fds says so; all others, the
+ * standard streams too, are closed. Those that are not open stay so. SIGPIPE is ignored.
+ */
+void jail_keep_fds(int *fds, size_t fds_len);
+
+/**
+ * struct jail_job - what a jailed child does
+ * @run:	in the child, with @ctx and the descriptors as they are there: answers what
+ *		jail_run() does
+ * @ctx:	for @run
+ * @fds:	borrowed; all that the child has
+ * @fds_len:	their number
+ * @file_max_bytes: as for jail_enter()
+ */
+struct jail_job {
+	int (*run)(void *ctx, const int *fds, struct err *err);
+	void *ctx;
+	const int *fds;
+	size_t fds_len;
+	uint64_t file_max_bytes;
+};
+
+/**
+ * jail_run() - Do something in a jailed child, and wait for it
+ * @job:	what
+ * @err:	filled in on failure, may be NULL
+ *
+ * Must be called from a single-threaded process.
+ *
+ * Return: what @job->run answered, or a negative errno.
+ */
+int jail_run(const struct jail_job *job, struct err *err);
 
 #endif

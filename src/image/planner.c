@@ -6,17 +6,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "image/erofs.h"
+#include "image/member.h"
 #include "image/skeleton.h"
 #include "image/tree.h"
 #include "wire/tar.h"
-
-#define WHITEOUT ".wh."
-#define WHITEOUT_BYTES (sizeof(WHITEOUT) - 1)
-#define OPAQUE ".wh..wh..opq"
-#define AUFS ".wh..wh." /* bookkeeping of aufs, which nothing reads any more */
 
 struct planner {
 	struct tree *tree;
@@ -68,73 +63,9 @@ void planner_free(struct planner *p)
 	free(p);
 }
 
-static uint32_t type_bits(enum tar_type type)
+static int write_inode(struct planner *p, struct tree_inode *inode, const struct tar_entry *entry,
+		       const struct tree_attr *attr, struct err *err)
 {
-	switch (type) {
-	case TAR_SYMLINK:
-		return S_IFLNK;
-	case TAR_CHAR:
-		return S_IFCHR;
-	case TAR_BLOCK:
-		return S_IFBLK;
-	case TAR_DIR:
-		return S_IFDIR;
-	case TAR_FIFO:
-		return S_IFIFO;
-	case TAR_FILE:
-	case TAR_HARDLINK:
-		break;
-	}
-
-	return S_IFREG;
-}
-
-static bool has_prefix(struct slice name, const char *prefix)
-{
-	return name.len >= strlen(prefix) && memcmp(name.at, prefix, strlen(prefix)) == 0;
-}
-
-static int whiteout(struct planner *p, struct tree_node *parent, struct slice name, struct err *err)
-{
-	if (slice_eq(name, OPAQUE)) {
-		parent->dir->opaque = true;
-		return 0;
-	}
-	if (has_prefix(name, AUFS))
-		return 0;
-	name.at += WHITEOUT_BYTES;
-	name.len -= WHITEOUT_BYTES;
-	if (name.len == 0 || slice_eq(name, ".") || slice_eq(name, ".."))
-		return err_setk(err, ERR_USAGE, EINVAL, "a whiteout of no name");
-
-	return tree_whiteout(p->tree, parent, name, err);
-}
-
-static int hard_link(struct planner *p, struct tree_node *parent, struct slice name,
-		     const char *target, struct err *err)
-{
-	struct tree_inode *inode;
-	int r = tree_link_target(p->tree, target, &inode, err);
-
-	if (r < 0)
-		return err_wrap(err, r, "hard link to \"%.80s%s\"", target,
-				strlen(target) > 80 ? "..." : "");
-
-	return tree_put_inode(p->tree, parent, name, inode, err);
-}
-
-/* Everything that has an inode of its own and is no folder. */
-static int new_inode(struct planner *p, struct tree_node *parent, struct slice name,
-		     const struct tar_entry *entry, const struct tree_attr *attr, struct err *err)
-{
-	struct tree_inode *inode = tree_make_inode(p->tree, 0, attr->mode);
-	int r;
-
-	if (!inode)
-		return err_set(err, ENOMEM, "out of memory");
-	r = tree_put_inode(p->tree, parent, name, inode, err);
-	if (r < 0)
-		return r;
 	switch (entry->type) {
 	case TAR_FILE:
 		p->file = inode;
@@ -147,49 +78,21 @@ static int new_inode(struct planner *p, struct tree_node *parent, struct slice n
 	}
 }
 
-static int add_entry(struct planner *p, const struct tar_entry *entry, struct err *err)
-{
-	/* Linux has no other mode for symbolic links, whatever a member says. */
-	uint32_t mode = entry->type == TAR_SYMLINK ? 0777 : entry->mode & 07777;
-	const struct tree_attr attr = {
-		.mode = type_bits(entry->type) | mode,
-		.uid = entry->uid,
-		.gid = entry->gid,
-		.mtime_s = entry->mtime_s,
-		.mtime_ns = entry->mtime_ns,
-		.xattrs = entry->xattrs,
-		.xattrs_len = entry->xattrs_len,
-	};
-	struct tree_node *parent;
-	struct slice name;
-	int r = tree_place(p->tree, entry->name, &parent, &name, err);
-
-	if (r < 0)
-		return r;
-	if (name.len == 0 && entry->type != TAR_DIR)
-		return err_setk(err, ERR_USAGE, EINVAL, "the root is not a folder");
-	if (has_prefix(name, WHITEOUT))
-		return whiteout(p, parent, name, err);
-	if (entry->type == TAR_DIR)
-		return tree_put_dir(p->tree, parent, name, &attr, err);
-	if (entry->type == TAR_HARDLINK)
-		return hard_link(p, parent, name, entry->link, err);
-
-	return new_inode(p, parent, name, entry, &attr, err);
-}
-
 static int on_entry(void *ctx, const struct tar_entry *entry, struct err *err)
 {
 	struct planner *p = ctx;
+	struct tree_inode *inode = NULL;
+	struct tree_attr attr;
 	int r;
 
 	p->file = NULL;
 	if (++p->entries > PLANNER_MAX_ENTRIES)
 		return err_setk(err, ERR_USAGE, E2BIG, "layer has more than %llu entries",
 				PLANNER_MAX_ENTRIES);
-	if (strncmp(entry->name, AUFS, strlen(AUFS)) == 0 && !strstr(entry->name, OPAQUE))
-		return 0;
-	r = add_entry(p, entry, err);
+	r = member_add(p->tree, entry, &attr, &inode, err);
+	if (r < 0 || !inode)
+		return r;
+	r = write_inode(p, inode, entry, &attr, err);
 
 	return r < 0 ? err_wrap(err, r, "archive member \"%.80s%s\"", entry->name,
 				strlen(entry->name) > 80 ? "..." : "")

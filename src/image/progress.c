@@ -144,6 +144,8 @@ static void draw(const struct progress *p, bool now)
 
 void progress_add(struct progress *p, uint64_t bytes)
 {
+	if (!p)
+		return;
 	p->done_bytes += bytes;
 	draw(p, false);
 }

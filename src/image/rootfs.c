@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "image/cover.h"
 
 const char *rootfs_architecture(void)
 {
@@ -87,7 +88,7 @@ int rootfs_add(struct ingest *ingest, struct spec_image *image, const char *made
 {
 	struct store *s = ingest->store;
 	struct unpack_result layer;
-	char now[CLOCK_RFC3339_BYTES];
+	char now[CLOCK_RFC3339_BYTES], cover[STORE_DIGEST_BYTES];
 	int r = ingest_finish(ingest, &layer, err);
 
 	if (r < 0)
@@ -98,6 +99,10 @@ int rootfs_add(struct ingest *ingest, struct spec_image *image, const char *made
 	if (strv_add(&image->diff_ids, layer.diff_id) < 0 ||
 	    spec_image_add_history(image, image->created, made_by, NULL, false) < 0)
 		return err_set(err, ENOMEM, "out of memory");
+	/* Of one layer none is ever made; a link that leads out of it is refused. */
+	r = cover_make(s, &image->diff_ids, cover, err);
+	if (r < 0)
+		return r;
 
 	return add_image(s, image, &layer, name, ret_id, err);
 }

@@ -219,7 +219,7 @@ static int put_layers(struct saver *sv, struct err *err)
 /* Can all that the manifest names be written: rebuilt, or copied from what was kept? */
 static bool manifest_fits(const struct saver *sv, const struct spec_manifest *m)
 {
-	if (m->layers_len != sv->image.layers_len)
+	if (m->layers_len != store_image_own_layers(&sv->image))
 		return false;
 	for (size_t i = 0; i < m->layers_len; i++) {
 		const char *diff_id = sv->image.layers[i].diff_id;
@@ -247,10 +247,10 @@ static int make_manifest(const struct saver *sv, char **ret, struct err *err)
 	struct spec_manifest m = { .config = { .media_type = config_media,
 					       .size_bytes = image->config_len },
 				   .layers = layers,
-				   .layers_len = image->layers_len };
+				   .layers_len = store_image_own_layers(image) };
 
 	memcpy(m.config.digest, image->id, sizeof(m.config.digest));
-	for (size_t i = 0; i < image->layers_len; i++) {
+	for (size_t i = 0; i < m.layers_len; i++) {
 		layers[i].media_type = layer_media;
 		layers[i].size_bytes = image->layers[i].tar_bytes;
 		memcpy(layers[i].digest, image->layers[i].diff_id, sizeof(layers[i].digest));

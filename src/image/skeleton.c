@@ -158,6 +158,7 @@ int skeleton_finish(struct skeleton *sk, struct err *err)
 
 struct reader {
 	int fd;
+	off_t at;
 	ZSTD_DCtx *zstd;
 	ZSTD_inBuffer in;
 	uint8_t *packed, *copy; /* COPY_BYTES each */
@@ -186,12 +187,13 @@ static ssize_t unpack(struct reader *rd, void *buf, size_t len, struct err *err)
 		size_t r;
 
 		if (rd->in.pos == rd->in.size) {
-			ssize_t n = fd_read_all(rd->fd, rd->packed, COPY_BYTES);
+			ssize_t n = pread(rd->fd, rd->packed, COPY_BYTES, rd->at);
 
 			if (n < 0)
-				return err_wrap(err, (int)n, "reading the layer's skeleton");
+				return err_sys(err, "reading the layer's skeleton");
 			if (n == 0)
 				return damaged(err);
+			rd->at += n;
 			rd->in = (ZSTD_inBuffer){ .src = rd->packed, .size = (size_t)n };
 		}
 		r = ZSTD_decompressStream(rd->zstd, &out, &rd->in);
@@ -250,35 +252,94 @@ static int copy_data(struct reader *rd, int layer_fd, const struct record *recor
 	return 0;
 }
 
-int skeleton_rebuild(int skeleton_fd, int layer_fd, tar_write_fn *write, void *ctx, struct err *err)
+static int reader_init(struct reader *rd, int fd, struct err *err)
 {
-	auto_done(reader) rd = { .fd = skeleton_fd,
-				 .zstd = ZSTD_createDCtx(),
-				 .packed = malloc(COPY_BYTES),
-				 .copy = malloc(COPY_BYTES) };
 	char magic[MAGIC_BYTES];
 	ssize_t n;
 
-	if (!rd.zstd || !rd.packed || !rd.copy)
+	*rd = (struct reader){ .fd = fd,
+			       .zstd = ZSTD_createDCtx(),
+			       .packed = malloc(COPY_BYTES),
+			       .copy = malloc(COPY_BYTES) };
+	if (!rd->zstd || !rd->packed || !rd->copy)
 		return out_of_memory(err);
-	n = unpack(&rd, magic, sizeof(magic), err);
+	n = unpack(rd, magic, sizeof(magic), err);
 	if (n < 0)
 		return (int)n;
-	if ((size_t)n < sizeof(magic) || memcmp(magic, MAGIC, sizeof(magic)) != 0)
-		return damaged(err);
-	for (;;) {
-		struct record record;
-		int r;
 
-		n = unpack(&rd, &record, sizeof(record), err);
-		if (n <= 0)
-			return (int)n;
-		if ((size_t)n < sizeof(record))
-			return damaged(err);
+	return (size_t)n < sizeof(magic) || memcmp(magic, MAGIC, sizeof(magic)) != 0 ? damaged(err)
+										     : 0;
+}
+
+/* 1: there is one more record, 0: that was the last, or a negative errno. */
+static int next_record(struct reader *rd, struct record *ret, struct err *err)
+{
+	ssize_t n = unpack(rd, ret, sizeof(*ret), err);
+
+	if (n <= 0)
+		return (int)n;
+
+	return (size_t)n < sizeof(*ret) ? damaged(err) : 1;
+}
+
+int skeleton_rebuild(int skeleton_fd, int layer_fd, tar_write_fn *write, void *ctx, struct err *err)
+{
+	auto_done(reader) rd = { .fd = -1 };
+	struct record record;
+	int r = reader_init(&rd, skeleton_fd, err);
+
+	while (r == 0 && (r = next_record(&rd, &record, err)) == 1) {
 		r = copy_raw(&rd, le64toh(record.raw_len), write, ctx, err);
 		if (r == 0)
 			r = copy_data(&rd, layer_fd, &record, write, ctx, err);
-		if (r < 0)
-			return r;
 	}
+
+	return r;
+}
+
+/* A reader that is told what to leave out: data of files, and the padding behind it. */
+struct walk {
+	struct tar_reader *reader;
+	uint64_t left_out_bytes;
+};
+
+static int walk_raw(void *ctx, const void *buf, size_t len, struct err *err)
+{
+	struct walk *w = ctx;
+	const uint8_t *from = buf;
+	size_t out = (size_t)MIN((uint64_t)len, w->left_out_bytes);
+	int r = 0;
+
+	w->left_out_bytes -= out;
+	if (len > out)
+		r = tar_reader_feed(w->reader, from + out, len - out, err);
+
+	return r;
+}
+
+static int walk_data(struct walk *w, uint64_t len, struct err *err)
+{
+	if (len > 0 && w->left_out_bytes == 0)
+		w->left_out_bytes = tar_reader_skip(w->reader);
+	if (w->left_out_bytes < len)
+		return damaged(err);
+	w->left_out_bytes -= len;
+
+	return 0;
+}
+
+int skeleton_walk(int skeleton_fd, struct tar_reader *reader, struct err *err)
+{
+	auto_done(reader) rd = { .fd = -1 };
+	struct walk w = { .reader = reader };
+	struct record record;
+	int r = reader_init(&rd, skeleton_fd, err);
+
+	while (r == 0 && (r = next_record(&rd, &record, err)) == 1) {
+		r = copy_raw(&rd, le64toh(record.raw_len), walk_raw, &w, err);
+		if (r == 0)
+			r = walk_data(&w, le64toh(record.data_len), err);
+	}
+
+	return r < 0 ? r : tar_reader_finish(reader, err);
 }

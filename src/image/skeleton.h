@@ -31,7 +31,7 @@ int skeleton_finish(struct skeleton *sk, struct err *err);
 
 /**
  * skeleton_rebuild() - Write the archive that a layer came from
- * @skeleton_fd: skeleton, read from its current offset; borrowed
+ * @skeleton_fd: skeleton, borrowed; its offset is not used
  * @layer_fd:	its EROFS file, borrowed
  * @write:	receives the archive in order
  * @ctx:	first argument of @write
@@ -43,5 +43,15 @@ int skeleton_finish(struct skeleton *sk, struct err *err);
  */
 int skeleton_rebuild(int skeleton_fd, int layer_fd, tar_write_fn *write, void *ctx,
 		     struct err *err);
+
+/**
+ * skeleton_walk() - Read the archive's members, without the data of its files
+ * @skeleton_fd: skeleton, borrowed; its offset is not used
+ * @reader:	fed with the archive; its data and end callbacks are not called for files
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: as above, or what the reader answered.
+ */
+int skeleton_walk(int skeleton_fd, struct tar_reader *reader, struct err *err);
 
 #endif

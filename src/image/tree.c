@@ -389,17 +389,12 @@ int tree_link_target(struct tree *t, const char *path, struct tree_inode **ret, 
 			return refuse(err,
 				      "the target of the hard link leads through a link or a file");
 		node = node->dir ? tree_find(t, node, name) : NULL;
-		if (!node) {
-			(void)err_setk(err, ERR_UNSUPPORTED, ENOENT,
-				       "the target of the hard link is not in this layer");
-			/* The layer's file is shared by images that have other layers below it. */
-			err_hint(err, "links to files of lower layers are not supported: have the "
-				      "image built with a copy, or squashed");
-			return -ENOENT;
-		}
+		if (!node || (!node->dir && !node->inode))
+			return err_setk(err, ERR_USAGE, ENOENT,
+					"the target of the hard link is not there");
 	}
 	if (!node->inode)
-		return refuse(err, "the target of the hard link is a folder or a whiteout");
+		return refuse(err, "the target of the hard link is a folder");
 	*ret = node->inode;
 
 	return 0;
@@ -454,6 +449,7 @@ int tree_put_dir(struct tree *t, struct tree_node *parent, struct slice name,
 			return out_of_memory(err);
 		parent->dir->subdirs++;
 	}
+	node->dir->named = true;
 
 	return copy_attr(t, &node->dir->attr, attr) < 0 ? out_of_memory(err) : 0;
 }
@@ -497,18 +493,39 @@ struct tree_inode *tree_make_inode(struct tree *t, uint64_t nid, uint32_t mode)
 	return inode;
 }
 
-int tree_each_inode(struct tree *t,
-		    int (*fn)(void *ctx, const struct tree_inode *inode, struct err *err),
+struct tree_inode *tree_make_below(struct tree *t, const char *path)
+{
+	size_t len = strlen(path);
+	char *below = arena_take(t, len + 1);
+	struct tree_inode *inode = below ? tree_make_inode(t, 0, S_IFREG) : NULL;
+
+	if (!inode)
+		return NULL;
+	memcpy(below, path, len);
+	inode->below = below;
+
+	return inode;
+}
+
+int tree_each_inode(struct tree *t, int (*fn)(void *ctx, struct tree_inode *inode, struct err *err),
 		    void *ctx, struct err *err)
 {
 	int r = 0;
 
-	for (const struct inode_block *block = t->inodes_first; r == 0 && block;
-	     block = block->next)
+	for (struct inode_block *block = t->inodes_first; r == 0 && block; block = block->next)
 		for (size_t i = 0; r == 0 && i < block->len; i++)
 			r = fn(ctx, &block->items[i], err);
 
 	return r;
+}
+
+void tree_clear(struct tree *t, struct tree_node *node)
+{
+	if (node->dir)
+		drop_children(t, node);
+	if (node->inode)
+		node->inode->nlink--;
+	node->inode = NULL;
 }
 
 int tree_whiteout(struct tree *t, struct tree_node *parent, struct slice name, struct err *err)

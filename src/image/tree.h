@@ -41,6 +41,9 @@ struct tree_inode {
 	uint64_t nid;
 	uint32_t nlink; /* names that have it */
 	uint32_t mode;
+	const char *below;	 /* path of a file that only a layer below has, else NULL */
+	struct tree_inode *twin; /* in another tree, for who merges them */
+	bool copied;		 /* likewise */
 };
 
 struct tree_node;
@@ -51,6 +54,7 @@ struct tree_dir {
 	size_t children_len;
 	uint32_t subdirs;
 	bool opaque;
+	bool named;   /* by a member of its own, so that @attr is what the archive says */
 	uint64_t nid; /* for who writes the tree */
 };
 
@@ -117,10 +121,15 @@ int tree_put_inode(struct tree *t, struct tree_node *parent, struct slice name,
 /* A new inode without names; the tree owns it. NULL without memory. */
 struct tree_inode *tree_make_inode(struct tree *t, uint64_t nid, uint32_t mode);
 
+/* A new inode for a file of a layer below, whose path is copied. NULL without memory. */
+struct tree_inode *tree_make_below(struct tree *t, const char *path);
+
 /* Call @fn for every inode that was made, oldest first, until it answers negative. */
-int tree_each_inode(struct tree *t,
-		    int (*fn)(void *ctx, const struct tree_inode *inode, struct err *err),
+int tree_each_inode(struct tree *t, int (*fn)(void *ctx, struct tree_inode *inode, struct err *err),
 		    void *ctx, struct err *err);
+
+/* Take from a name what it has, a folder with all in it: a whiteout stays. Not for the root. */
+void tree_clear(struct tree *t, struct tree_node *node);
 
 /**
  * tree_link_target() - Find the inode that a hard link names
@@ -129,7 +138,7 @@ int tree_each_inode(struct tree *t,
  * @ret:	the inode
  * @err:	filled in on failure, may be NULL
  *
- * Return: 0, -ENOENT when the layer does not hold it, -EINVAL for a refused path.
+ * Return: 0, -ENOENT when the tree does not hold it, -EINVAL for a refused path.
  */
 int tree_link_target(struct tree *t, const char *path, struct tree_inode **ret, struct err *err);
 

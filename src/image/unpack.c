@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/rand.h"
+#include "image/jail.h"
 #include "image/unpack_child.h"
 
 #define PIPE_BYTES (1 << 20)
@@ -42,22 +43,16 @@ static void unpack_free(struct unpack *u)
 	free(u);
 }
 
-/* In the child: its four descriptors become 3 to 6, all others are closed. */
-static void run_child(struct unpack_fds fds, unsigned max_ratio, const uint8_t seed[16]) NORETURN;
-static void run_child(struct unpack_fds fds, unsigned max_ratio, const uint8_t seed[16])
+/* One of the descriptors may be absent: -1. */
+static void run_child(const struct unpack_fds *given, unsigned max_ratio,
+		      const uint8_t seed[16]) NORETURN;
+static void run_child(const struct unpack_fds *given, unsigned max_ratio, const uint8_t seed[16])
 {
-	int *list[] = { &fds.blob, &fds.layer, &fds.skeleton, &fds.report };
+	int list[] = { given->blob, given->layer, given->skeleton, given->report };
+	struct unpack_fds fds;
 
-	/* Out of the way first, so that no target is still a source. One may be absent: -1. */
-	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-		*list[i] = fcntl(*list[i], F_DUPFD_CLOEXEC, 64);
-	(void)close_range(3, 63, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-		*list[i] = dup3(*list[i], 3 + (int)i, O_CLOEXEC);
-	(void)close_range(0, 2, 0);
-	(void)close_range(3 + ARRAY_SIZE(list), ~0U, 0);
-	/* Its reader gone, a write shall fail, not kill. */
-	(void)signal(SIGPIPE, SIG_IGN);
+	jail_keep_fds(list, ARRAY_SIZE(list));
+	fds = (struct unpack_fds){ list[0], list[1], list[2], list[3] };
 	unpack_child(&fds, max_ratio, seed);
 }
 
@@ -90,7 +85,7 @@ int unpack_start(const struct unpack_job *job, struct unpack **ret, struct err *
 	u->pid = fork();
 	if (u->pid == 0)
 		run_child(
-			(struct unpack_fds){ blob[0], job->layer_fd, job->skeleton_fd, report[1] },
+			&(struct unpack_fds){ blob[0], job->layer_fd, job->skeleton_fd, report[1] },
 			job->max_ratio ? job->max_ratio : UNPACK_MAX_RATIO, seed);
 	fd_close(blob[0]);
 	fd_close(report[1]);

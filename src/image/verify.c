@@ -30,8 +30,6 @@ static int remake(int skeleton_fd, int layer_fd, int new_layer_fd, int new_skele
 	struct unpack *u;
 	int r;
 
-	if (lseek(skeleton_fd, 0, SEEK_SET) < 0)
-		return err_sys(err, "read the skeleton");
 	r = unpack_start(&(struct unpack_job){ new_layer_fd, new_skeleton_fd, 0, false }, &u, err);
 	if (r < 0)
 		return r;

@@ -32,6 +32,9 @@ void store_images_done(struct store_images *list)
 	*list = (struct store_images){ 0 };
 }
 
+/* In the table of layers, of one that is not the image's own. */
+#define COVER_POSITION 1000000
+
 static void copy_digest(char ret[STORE_DIGEST_BYTES], const char *digest)
 {
 	(void)snprintf(ret, STORE_DIGEST_BYTES, "%s", digest);
@@ -147,7 +150,7 @@ static int load_layers(struct store *s, struct store_image *image, struct err *e
 {
 	auto_query *query = NULL;
 	int r = db_query(s->db, &query, err,
-			 "SELECT l.diff_id, l.file_bytes, l.tar_bytes FROM image_layers"
+			 "SELECT l.diff_id, l.file_bytes, l.tar_bytes, position FROM image_layers"
 			 " JOIN layers l USING(diff_id) WHERE image_id=? ORDER BY position",
 			 "t", image->id);
 
@@ -161,6 +164,7 @@ static int load_layers(struct store *s, struct store_image *image, struct err *e
 		layer->file_bytes = (uint64_t)sqlite3_column_int64(query, 1);
 		layer->tar_bytes = (uint64_t)sqlite3_column_int64(query, 2);
 		image->size_bytes += layer->file_bytes;
+		image->covered = sqlite3_column_int64(query, 3) == COVER_POSITION;
 		r = 0;
 	}
 
@@ -269,9 +273,9 @@ static int check_config(const struct store_image *image, int64_t *ret_created_ns
 		r = json_get_text(config, "created", &created, err);
 	if (r < 0)
 		return r;
-	if (diff_ids.len != image->layers_len)
+	if (diff_ids.len != store_image_own_layers(image))
 		return err_setk(err, ERR_USAGE, EINVAL, "the config names %zu layers, not %zu",
-				diff_ids.len, image->layers_len);
+				diff_ids.len, store_image_own_layers(image));
 	for (size_t i = 0; i < diff_ids.len; i++)
 		if (strcmp(diff_ids.items[i], image->layers[i].diff_id) != 0)
 			return err_setk(err, ERR_USAGE, EINVAL, "layer %zu is %s, not %s", i + 1,
@@ -283,28 +287,51 @@ static int check_config(const struct store_image *image, int64_t *ret_created_ns
 	return 0;
 }
 
+/* In the caller's transaction. */
+static int add_layer(struct store *s, const char *image_id, int64_t position, const char *diff_id,
+		     struct err *err)
+{
+	int64_t size_bytes = -1;
+	int r = db_get_i64(s->db, &size_bytes, err, "SELECT size_bytes FROM layers WHERE diff_id=?",
+			   "t", diff_id);
+
+	if (r == 0 && size_bytes < 0)
+		r = err_set(err, ENOENT, "layer %s has not been ingested", diff_id);
+	if (r == 0)
+		r = layer_check_file(s, diff_id, (uint64_t)size_bytes, err);
+	if (r == 0)
+		r = db_run(s->db, err,
+			   "INSERT OR IGNORE INTO image_layers(image_id,position,diff_id)"
+			   " VALUES(?,?,?)",
+			   "tit", image_id, position, diff_id);
+	if (r == 0)
+		r = reclaim_settle(s, INTENT_LAYER, diff_id, err);
+
+	return r;
+}
+
+/* One that the image had before, as another version made it, is garbage. */
+static int drop_cover(struct store *s, const char *image_id, struct err *err)
+{
+	int r = db_run(s->db, err,
+		       "INSERT OR IGNORE INTO intents(kind,name) SELECT '" INTENT_LAYER
+		       "', diff_id FROM image_layers WHERE image_id=? AND position=?",
+		       "ti", image_id, (int64_t)COVER_POSITION);
+
+	return r < 0 ? r
+		     : db_run(s->db, err,
+			      "DELETE FROM image_layers WHERE image_id=? AND position=?", "ti",
+			      image_id, (int64_t)COVER_POSITION);
+}
+
 static int add_layers(struct store *s, const struct store_image *image, struct err *err)
 {
-	int r = 0;
+	size_t own = store_image_own_layers(image);
+	int r = drop_cover(s, image->id, err);
 
-	for (size_t i = 0; r == 0 && i < image->layers_len; i++) {
-		const char *diff_id = image->layers[i].diff_id;
-		int64_t size_bytes = -1;
-
-		r = db_get_i64(s->db, &size_bytes, err,
-			       "SELECT size_bytes FROM layers WHERE diff_id=?", "t", diff_id);
-		if (r == 0 && size_bytes < 0)
-			r = err_set(err, ENOENT, "layer %s has not been ingested", diff_id);
-		if (r == 0)
-			r = layer_check_file(s, diff_id, (uint64_t)size_bytes, err);
-		if (r == 0)
-			r = db_run(s->db, err,
-				   "INSERT OR IGNORE INTO image_layers(image_id,position,diff_id)"
-				   " VALUES(?,?,?)",
-				   "tit", image->id, (int64_t)i, diff_id);
-		if (r == 0)
-			r = reclaim_settle(s, INTENT_LAYER, diff_id, err);
-	}
+	for (size_t i = 0; r == 0 && i < image->layers_len; i++)
+		r = add_layer(s, image->id, i < own ? (int64_t)i : COVER_POSITION,
+			      image->layers[i].diff_id, err);
 
 	return r;
 }

@@ -159,6 +159,7 @@ int store_layer_unmount_unused(struct store *s, struct err *err);
  * @names:	tags, as people write them: "debian:bookworm", "localhost:5000/x/y:1"
  * @layers:	lowest first
  * @layers_len:	their number
+ * @covered:	the last layer is none of those that the documents name: it was made at import
  */
 struct store_image {
 	char id[STORE_DIGEST_BYTES];
@@ -170,7 +171,13 @@ struct store_image {
 	struct strv names;
 	struct store_layer *layers;
 	size_t layers_len;
+	bool covered;
 };
+/* How many layers the documents name. */
+static inline size_t store_image_own_layers(const struct store_image *image)
+{
+	return image->layers_len - image->covered;
+}
 void store_image_done(struct store_image *image);
 DEFINE_AUTO_DONE(store_image)
 

@@ -51,7 +51,7 @@ kill_at() {
 		export HULL_FAILPOINT=$point
 		for command in "run -d --name victim -v $store/host:/x busybox sleep 1000000" "rm -f victim" \
 			"run --rm busybox true" \
-			"run --rm -v /anonymous busybox true" "image import --quiet $store/good/oci-gzip.tar --name half" \
+			"run --rm -v /anonymous busybox true" "image import --quiet $store/good/cover.tar --name half" \
 			"image rm -f half" "volume create half" "volume rm half" "system prune --force"; do
 			run hull $command
 		done

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_layer.c - the layer path: what it takes, it can give back byte for byte
+ * fuzz_layer.c - the layer path: what it takes, it can give back byte for byte, and cover
  */
 #include "fuzz.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "image/cover.h"
+#include "image/erofs.h"
 #include "image/planner.h"
 #include "image/skeleton.h"
 
@@ -45,6 +49,28 @@ static int plan(const uint8_t *data, size_t len, int layer_fd, int skeleton_fd)
 	return r < 0 ? r : planner_finish(p, NULL);
 }
 
+/* Over itself: what comes out is a layer that needs no other one, or a reason. */
+static void cover(int layer_fd, int skeleton_fd)
+{
+	auto_close int out_fd = memfd_create("cover", MFD_CLOEXEC);
+	auto_close int cover_fd = memfd_create("layer", MFD_CLOEXEC);
+	auto_close int cover_skeleton_fd = memfd_create("skeleton", MFD_CLOEXEC);
+	const int layers[] = { layer_fd, layer_fd }, skeletons[] = { skeleton_fd, skeleton_fd };
+	int r = cover_write(skeletons, layers, 2, seed, out_fd, NULL);
+	struct stat st;
+	void *tar;
+
+	fuzz_assert(r >= 0 || r == -ENOENT || r == -EINVAL || r == -EFBIG || r == -E2BIG);
+	if (r != 1)
+		return;
+	fuzz_assert(fstat(out_fd, &st) == 0);
+	tar = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, out_fd, 0);
+	fuzz_assert(tar != MAP_FAILED);
+	fuzz_assert(plan(tar, (size_t)st.st_size, cover_fd, cover_skeleton_fd) == 0);
+	fuzz_assert(erofs_get_traits(cover_fd) == 0);
+	(void)munmap(tar, (size_t)st.st_size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	auto_close int layer_fd = memfd_create("layer", MFD_CLOEXEC);
@@ -59,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz_assert(lseek(skeleton_fd, 0, SEEK_SET) == 0);
 	fuzz_assert(skeleton_rebuild(skeleton_fd, layer_fd, compare, &r, NULL) == 0);
 	fuzz_assert(r.at == len);
+	cover(layer_fd, skeleton_fd);
 
 	return 0;
 }

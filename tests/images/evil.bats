@@ -58,7 +58,10 @@ refused() {
 	run hull image import --quiet --max-ratio x "$store/evil/bomb.tar" --name zeroes
 	[ "$status" != 0 ]
 }
-@test "a layer that hides all layers below it, a link to a file below" { refused opaque-root hardlink-lower; }
+@test "a layer that hides all layers below it" { refused opaque-root; }
+@test "hard links to what no layer has, and to a folder below" {
+	refused hardlink-nowhere hardlink-folder hardlink-rootfs
+}
 @test "duplicate keys" { refused duplicate-key-config duplicate-key-manifest duplicate-key-index; }
 @test "wrong digests" { refused wrong-layer-digest wrong-config-digest wrong-diff-id short-digest; }
 @test "archives that end early or lack a layer" { refused truncated truncated-gzip missing-layer; }

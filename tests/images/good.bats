@@ -147,6 +147,64 @@ $(seq -f %04g 0 1499 | sha256sum)"
 	rm -r "$HULL_ROOT"
 }
 
+@test "folders that layers imply are as the layers below say" {
+	hull image import --quiet "$store/good/cover.tar" --name cover
+	run hull run --rm cover stat -c '%n %a %u %g %Y' /tmp /home /home/user /plain /gone /hidden /again
+	expect "/tmp 1777 0 0 1700000000
+/home 755 0 0 1700000000
+/home/user 700 1000 100 1700000000
+/plain 755 0 0 0
+/gone 755 0 0 0
+/hidden 755 0 0 0
+/again 711 0 0 1700000000"
+	run hull run --rm cover ls /tmp /hidden /again
+	expect "/again:
+f
+
+/hidden:
+f
+
+/tmp:
+x
+y"
+}
+
+@test "hard links to files of layers below" {
+	run hull run --rm cover sh -c 'cd /links; stat -c "%n %h %a %u" *; cat one two three old /data/replaced;
+		sha256sum <large; cat /data/twin; test /data/file -ef one && test two -ef /data/twin && echo same'
+	expect "large 2 644 0
+link 2 777 0
+old 1 644 0
+one 5 640 7
+three 5 640 7
+two 5 640 7
+contentcontentcontentoldnew$(python3 -c 'import sys; sys.stdout.buffer.write(bytes(range(256)) * 4000)' | sha256sum)
+contentsame"
+}
+
+@test "what covers an image is a layer like others, and no part of the image" {
+	[ "$(hull image inspect cover | jq '.[0].RootFS.Layers | length')" = 3 ]
+	[ "$(hull image history -q cover | wc -l)" = 3 ]
+	before=$(find "$HULL_ROOT/layers" -name '*.erofs' | sort)
+	for file in $before; do
+		expect_status 0 fsck.erofs "$file"
+	done
+	hull image save -o "$store/saved.tar" cover
+	mkdir "$store/saved"
+	tar -xf "$store/saved.tar" -C "$store/saved"
+	[ "$(find "$store/saved/blobs" -type f | wc -l)" = 5 ]
+	for digest in $(hull image inspect cover | jq -r '.[0].RootFS.Layers[]'); do
+		[ "$(sha256sum <"$store/saved/blobs/sha256/${digest#sha256:}" | cut -d' ' -f1)" = "${digest#sha256:}" ]
+	done
+	expect_status 0 hull image import --quiet "$store/saved.tar" --name again
+	expect "$(hull image inspect --format '{{.Id}}' cover)"
+	[ "$(find "$HULL_ROOT/layers" -name '*.erofs' | sort)" = "$before" ]
+	expect_status 0 hull system check --repair
+	hull image rm cover again
+	[ "$(find "$HULL_ROOT/layers" -name '*.erofs' | wc -l)" = $(($(wc -l <<<"$before") - 4)) ]
+	rm -r "$store/saved" "$store/saved.tar"
+}
+
 @test "a lowest layer that hides all below it, which is nothing" {
 	expect_status 0 hull image import --quiet "$store/good/opaque-base.tar" --name opaque
 	run hull run --rm opaque cat /upper

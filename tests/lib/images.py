@@ -136,6 +136,32 @@ def odd_entries():
     ]
 
 
+def covered_layers():
+    """Folders that upper layers imply and lower ones name; hard links to files of lower layers."""
+    note = {"SCHILY.xattr.user.note": "kept"}
+    first = [*shell(), entry("tmp", tarfile.DIRTYPE, mode=0o1777), entry("home", tarfile.DIRTYPE),
+             entry("home/user", tarfile.DIRTYPE, mode=0o700, uid=1000, gid=100, pax_headers=note),
+             entry("plain", tarfile.DIRTYPE), entry("gone", tarfile.DIRTYPE, mode=0o750),
+             entry("hidden", tarfile.DIRTYPE, mode=0o750), entry("hidden/below", data=b"1"),
+             entry("again", tarfile.DIRTYPE, mode=0o700),
+             entry("data", tarfile.DIRTYPE), entry("data/file", data=b"content", mode=0o640, uid=7, pax_headers=note),
+             entry("data/twin", tarfile.LNKTYPE, linkname="data/file"),
+             entry("data/large", data=bytes(range(256)) * 4000), entry("data/replaced", data=b"old")]
+    second = [entry("tmp/x", data=b"x"), entry("home/user/f", data=b"f"), entry("plain/f", data=b"f"),
+              entry("gone/f", data=b"f"), entry(".wh.gone"), entry("hidden/f", data=b"f"), entry("hidden/.wh..wh..opq"),
+              entry("again/f", data=b"f"),
+              entry("links/one", tarfile.LNKTYPE, linkname="data/file"),
+              entry("links/two", tarfile.LNKTYPE, linkname="links/one"),
+              entry("links/large", tarfile.LNKTYPE, linkname="data/large"),
+              entry("links/link", tarfile.LNKTYPE, linkname="bin/sh"),
+              entry("links/removed", tarfile.LNKTYPE, linkname="data/large"),
+              entry("links/old", tarfile.LNKTYPE, linkname="data/replaced"),
+              entry("data/replaced", data=b"new")]
+    third = [entry("tmp/y", data=b"y"), entry("again", tarfile.DIRTYPE, mode=0o711), entry("links/.wh.removed"),
+             entry("links/three", tarfile.LNKTYPE, linkname="links/one")]
+    return [layer(first), layer(second), layer(third)]
+
+
 def make_good(top):
     first = layer([*shell(), entry("etc", tarfile.DIRTYPE), entry("etc/keep", data=b"1"),
                    entry("etc/gone", data=b"2"), entry("opaque", tarfile.DIRTYPE), entry("opaque/below", data=b"3"),
@@ -156,6 +182,7 @@ def make_good(top):
     base = layer([*shell(), entry(".wh..wh..opq")])
     opaque = Image([base, layer([entry("upper", data=b"6")])], gzip.compress, "good:opaque")
     write_archive(top / "opaque-base.tar", opaque.files())
+    write_archive(top / "cover.tar", Image(covered_layers(), gzip.compress, "good:cover").files())
     plain = layer([*shell(), *odd_entries()])
     (top / "rootfs.tar").write_bytes(plain)
     (top / "rootfs.tar.gz").write_bytes(gzip.compress(plain))
@@ -195,6 +222,7 @@ def make_evil(top, outside):
         write(name, why, layer(entries))
         write(f"{name}-oci", why, layer([entry(n, data=d) for n, d in
                                          Image([layer(entries)], gzip.compress).files().items()]))
+    write("hardlink-rootfs", "is not there", layer([entry("hard", tarfile.LNKTYPE, linkname="none")]))
     bomb = gzip.compress(layer([entry("bomb", data=bytes(256 << 20))]), 9)
     write("bomb", "ratio", bomb)
     good = layer(shell())
@@ -202,7 +230,8 @@ def make_evil(top, outside):
     write("truncated-gzip", "gzip data is truncated", gzip.compress(good)[:200000])
     for name, why, second in (
             ("opaque-root", "hides all layers", [entry("x"), entry(".wh..wh..opq")]),
-            ("hardlink-lower", "not in this layer", [entry("hard", tarfile.LNKTYPE, linkname="bin/busybox")])):
+            ("hardlink-folder", "is a folder", [entry("hard", tarfile.LNKTYPE, linkname="bin")]),
+            ("hardlink-nowhere", "is not there", [entry("hard", tarfile.LNKTYPE, linkname="bin/none")])):
         image = Image([good, layer(second)], gzip.compress, "evil:latest")
         write(name, why, layer([entry(n, data=d) for n, d in image.files().items()]))
     write_tampered(write, good)

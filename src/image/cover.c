@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cover.c - which layers need a cover, and the cover into the store
+ */
+#include "image/cover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "image/erofs.h"
+#include "image/ingest.h"
+#include "image/jail.h"
+
+/* Descriptors of all layers: EROFS files, then skeletons, then the archive that is written. */
+struct layers {
+	int *fds;
+	size_t len; /* of layers */
+};
+
+static size_t fds_len(const struct layers *l)
+{
+	return 2 * l->len + 1;
+}
+
+static void layers_done(struct layers *l)
+{
+	for (size_t i = 0; l->fds && i < fds_len(l); i++)
+		fd_close(l->fds[i]);
+	free(l->fds);
+}
+DEFINE_AUTO_DONE(layers)
+
+/* Overlayfs has no way for a layer to hide all that is below it: the image would show too much. */
+static int refuse_hider(const char *diff_id, struct err *err)
+{
+	(void)err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+		       "layer %s hides all layers below it (an opaque marker in its root)",
+		       diff_id);
+	err_hint(err, "build the image again without the layers that are hidden, or export its "
+		      "files and import them as a root filesystem");
+
+	return -ENOTSUP;
+}
+
+/* 1: the layer needs a cover, 0: it does not. What the lowest one implies is all there is. */
+static int needs_cover(const char *diff_id, int layer_fd, bool lowest, struct err *err)
+{
+	int traits = erofs_get_traits(layer_fd);
+
+	if (traits < 0)
+		return err_set(err, -traits, "reading layer %s", diff_id);
+	if (!lowest && (traits & EROFS_HIDES_ALL))
+		return refuse_hider(diff_id, err);
+
+	return (traits & EROFS_LINKS_BELOW) || (!lowest && (traits & EROFS_IMPLIES));
+}
+
+/* As above, for all of them, which are opened. */
+static int open_layers(struct store *s, const struct strv *diff_ids, struct layers *ret,
+		       struct err *err)
+{
+	int needed = 0;
+
+	for (size_t i = 0; i < ret->len; i++) {
+		const char *diff_id = diff_ids->items[i];
+		int fd = ret->fds[i] = store_layer_open(s, diff_id, err);
+		int r = fd < 0 ? fd : needs_cover(diff_id, fd, i == 0, err);
+
+		if (r < 0)
+			return r;
+		needed |= r;
+	}
+	for (size_t i = 0; needed && i < ret->len; i++) {
+		int fd = store_layer_open_skeleton(s, diff_ids->items[i], err);
+
+		if (fd < 0)
+			return fd;
+		ret->fds[ret->len + i] = fd;
+	}
+
+	return needed;
+}
+
+struct job {
+	size_t layers_len;
+	uint8_t seed[16];
+};
+
+static int write_jailed(void *ctx, const int *fds, struct err *err)
+{
+	const struct job *job = ctx;
+	size_t len = job->layers_len;
+
+	return cover_write(fds + len, fds, len, job->seed, fds[2 * len], err);
+}
+
+static int ingest_cover(struct store *s, int fd, struct unpack_result *ret, struct err *err)
+{
+	const struct blob blob = { .fd = fd, .seekable = true, .len = UINT64_MAX };
+	struct ingest ingest;
+	int r = ingest_begin(&ingest, s, 0, NULL, err);
+
+	if (r < 0)
+		return r;
+	r = ingest_feed_blob(&ingest, &blob, err);
+	if (r < 0) {
+		ingest_abort(&ingest);
+		return r;
+	}
+
+	return ingest_finish(&ingest, ret, err);
+}
+
+static int make(struct store *s, struct layers *layers, char ret_diff_id[STORE_DIGEST_BYTES],
+		struct err *err)
+{
+	struct job job = { .layers_len = layers->len };
+	struct unpack_result result;
+	int r, fd = openat(store_root_fd(s), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(err, "making a temporary file in %s", store_root(s));
+	layers->fds[2 * layers->len] = fd;
+	rand_bytes(job.seed, sizeof(job.seed));
+	r = jail_run(&(struct jail_job){ .run = write_jailed,
+					 .ctx = &job,
+					 .fds = layers->fds,
+					 .fds_len = fds_len(layers),
+					 .file_max_bytes = COVER_MAX_BYTES },
+		     err);
+	if (r == 1)
+		r = ingest_cover(s, fd, &result, err);
+	else
+		return r;
+	if (r == 0)
+		(void)snprintf(ret_diff_id, STORE_DIGEST_BYTES, "%s", result.diff_id);
+
+	return r;
+}
+
+int cover_make(struct store *s, const struct strv *diff_ids, char ret_diff_id[STORE_DIGEST_BYTES],
+	       struct err *err)
+{
+	auto_done(layers) layers = { .len = diff_ids->len };
+	int r;
+
+	layers.fds = mem_calloc(fds_len(&layers), sizeof(*layers.fds));
+	for (size_t i = 0; i < fds_len(&layers); i++)
+		layers.fds[i] = -1;
+	ret_diff_id[0] = '\0';
+	r = open_layers(s, diff_ids, &layers, err);
+	if (r > 0)
+		r = make(s, &layers, ret_diff_id, err);
+
+	return err_wrap(err, r, "cover the image's layers");
+}
