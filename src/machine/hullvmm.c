@@ -42,12 +42,12 @@
 
 /*
  * No self-tests, no look at ports for a PCI bus that is found by ACPI, end rather than wait when it
- * panics. A reset is a triple fault: the ways of firmware are not there. The serial port is there
- * to say why it panics, and nothing else (that there is no PCI bus behind ports is an error to
- * Linux) unless somebody listens.
+ * panics. A reset goes by ACPI: without the word Linux would look for firmware. The serial port is
+ * there to say why it panics, and nothing else (that there is no PCI bus behind ports is an error
+ * to Linux) unless somebody listens.
  */
 #define KERNEL_WORDS                                                                         \
-	"cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1 pci=noearly" \
+	"cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=a 8250.nr_uarts=1 pci=noearly" \
 	" console=ttyS0"
 #define KERNEL_WORDS_QUIET " loglevel=3"
 

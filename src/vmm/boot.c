@@ -50,6 +50,27 @@ static int load_initrd(const struct memory *mem, int fd, struct boot_image *imag
 	return r < 0 ? err_set(err, -r, "read the initramfs: %s", strerrordesc_np(-r)) : 0;
 }
 
+/*
+ * The last resort of kernels that want a reset is to jump where firmware would be. Linux does so at
+ * once when ACPI is hardware-reduced, because it expects the services of EFI then.
+ */
+static int write_reset_vector(const struct memory *mem)
+{
+	static const uint8_t code[] = {
+		0xb0,
+		0x01, /* mov al, 1 */
+		0xba,
+		LAYOUT_RESET & 0xff,
+		LAYOUT_RESET >> 8,
+		0xee, /* mov dx, port; out dx, al */
+		0xf4,
+		0xeb,
+		0xfd, /* hlt; jmp to it */
+	};
+
+	return memory_write(mem, GPA(LAYOUT_RESET_VECTOR), code, sizeof(code));
+}
+
 int boot_load(const struct memory *mem, const struct boot_config *config, struct boot_entry *ret,
 	      struct err *err)
 {
@@ -71,6 +92,8 @@ int boot_load(const struct memory *mem, const struct boot_config *config, struct
 		return err_wrap(err, r, "load the kernel");
 
 	r = memory_write(mem, GPA(LAYOUT_CMDLINE), config->cmdline, cmdline_bytes);
+	if (r == 0)
+		r = write_reset_vector(mem);
 	if (r == 0)
 		r = is_elf ? boot_elf_params(mem, config, &image)
 			   : boot_linux_params(mem, config, &image);

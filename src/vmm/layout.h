@@ -14,7 +14,8 @@
 #define LAYOUT_CMDLINE 0x20000
 #define LAYOUT_LOW_END 0x9fc00
 #define LAYOUT_ACPI 0xe0000
-#define LAYOUT_ACPI_END 0x100000
+#define LAYOUT_ACPI_END 0xffff0
+#define LAYOUT_RESET_VECTOR 0xffff0 /* where a PC goes on after a reset, in real mode */
 #define LAYOUT_KERNEL 0x100000
 
 /* In the hole between MEMORY_HOLE_START and MEMORY_HOLE_END. */

@@ -267,6 +267,26 @@ static void test_reset(void **state)
 	wait_end(f, VMMPROTO_END_RESET);
 }
 
+/* By the way of last resort: real mode, and a jump to where firmware would be. */
+static void test_reset_vector(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x0f, 0x01, 0x15, 0x30, 0x00, 0x10, 0x00,    /* lgdt [0x100030] */
+		0xea, 0x0e, 0x00, 0x00, 0x00, 0x08, 0x00,    /* jmp 8:0xe, in 16 bits from there */
+		0x0f, 0x20, 0xc0, 0x24, 0xfe,		     /* mov eax, cr0; and al, 0xfe */
+		0x0f, 0x22, 0xc0,			     /* mov cr0, eax */
+		0xea, 0x00, 0x00, 0xff, 0xff,		     /* jmp 0xffff:0 */
+		0x90, 0x90, 0x90, 0x90, 0x90,		     /* up to 0x20 */
+		0,    0,    0,	  0,	0,    0,    0,	  0, /* the table: no segment, then ... */
+		0xff, 0xff, 0,	  0,	0x10, 0x9a, 0,	  0, /* ... code at 0x100000 */
+		0x0f, 0x00, 0x20, 0x00, 0x10, 0x00,	     /* 0x30: where the table is */
+	};
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_RESET);
+}
+
 static void test_triple_fault(void **state)
 {
 	struct fixture *f = *state;
@@ -475,11 +495,11 @@ static void test_no_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_off),	    TEST(test_reset),	     TEST(test_triple_fault),
-		TEST(test_pci_and_console), TEST(test_pause),	     TEST(test_pci_write),
-		TEST(test_pci_window),	    TEST(test_order),	     TEST(test_starter_gone),
-		TEST(test_no_kernel),	    TEST(test_nonsense),     TEST(test_panic),
-		TEST(test_panic_printed),   TEST(test_panic_silent),
+		TEST(test_power_off),	    TEST(test_reset),	      TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	      TEST(test_pci_write),
+		TEST(test_pci_window),	    TEST(test_order),	      TEST(test_starter_gone),
+		TEST(test_no_kernel),	    TEST(test_nonsense),      TEST(test_panic),
+		TEST(test_reset_vector),    TEST(test_panic_printed), TEST(test_panic_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
