@@ -38,6 +38,7 @@ _hull_option_value()
 		;;
 	--log-level | -l) echo "error warn info debug" ;;
 	--signal | -s | --stop-signal) kill -l | tr -s '\t ' '\n' | grep -o 'SIG.*' ;;
+	--machine) echo "hull-vmm qemu" ;;
 	--type) echo "container image volume" ;;
 	--format | -f) echo "table json" ;;
 	--volume | -v) _hull_volumes | sed 's/$/:/' ;;
@@ -91,7 +92,7 @@ _hull()
 		*)
 			if ((${#command[@]} == 0)); then
 				command=("$word")
-			elif ((${#command[@]} == 1)) && [[ " container image volume system " == *" ${command[0]} "* ]]; then
+			elif ((${#command[@]} == 1)) && [[ " container image volume vm system " == *" ${command[0]} "* ]]; then
 				command+=("$word")
 			else
 				((words++))

@@ -8,6 +8,7 @@ const struct command_group command_groups[] = {
 	{ "container", "Containers and virtual machines" },
 	{ "image", "Images" },
 	{ "volume", "Volumes" },
+	{ "vm", "Machines without an image" },
 	{ "system", "Disk space, clearing up, checking" },
 	{ "internal", NULL }, /* not listed */
 	{ NULL, NULL },
@@ -90,6 +91,8 @@ const struct command_name command_names[] = {
 	{ "volume inspect", &command_volume_inspect },
 	{ "volume rm", &command_volume_remove },
 	{ "volume prune", &command_volume_prune },
+
+	{ "vm run", &command_vm_run },
 
 	{ "system df", &command_system_df },
 	{ "system prune", &command_system_prune },

@@ -10,26 +10,29 @@
 
 #define CHOICE "HULL_MACHINE"
 
-static const struct machine_ops *find(const char *name)
+int machine_find(const char *name, const struct machine_ops **ret, struct err *err)
 {
 	static const struct machine_ops *const all[] = { &machine_hullvmm_ops, &machine_qemu_ops };
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (strcmp(all[i]->name, name) == 0)
-			return all[i];
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (strcmp(all[i]->name, name) != 0)
+			continue;
+		*ret = all[i];
+		return 0;
+	}
 
-	return NULL;
+	return err_setk(err, ERR_USAGE, EINVAL, "there is no hypervisor '%s': hull-vmm or qemu",
+			name);
 }
 
 int machine_choose(const struct machine_ops **ret, struct err *err)
 {
 	const char *name = getenv(CHOICE);
-	const struct machine_ops *ops = name && *name ? find(name) : &machine_qemu_ops;
-	int r;
+	const struct machine_ops *ops = &machine_qemu_ops;
+	int r = name && *name ? machine_find(name, &ops, err) : 0;
 
-	if (!ops)
-		return err_setk(err, ERR_USAGE, EINVAL,
-				"there is no hypervisor '%s' (" CHOICE "): hull-vmm or qemu", name);
+	if (r < 0)
+		return err_wrap(err, r, "look at " CHOICE);
 	r = ops->probe(err);
 	if (r == 0)
 		*ret = ops;

@@ -105,13 +105,37 @@ static void note_end(struct machine *m, const struct vmmproto_msg *msg)
 			*c = '?';
 }
 
-static void hullvmm_last_words(struct machine *m, char *buf, size_t buf_bytes)
+static void listen_for_end(struct machine *m)
 {
 	struct vmmproto_msg msg;
 
 	while (!m->ended && receive(m, 0, &msg) == 0)
 		if (msg.type == VMMPROTO_END)
 			note_end(m, &msg);
+}
+
+static enum machine_end hullvmm_end(struct machine *m)
+{
+	listen_for_end(m);
+	if (!m->ended)
+		return MACHINE_END_UNKNOWN;
+	switch (m->end) {
+	case VMMPROTO_END_POWER_OFF:
+		return MACHINE_END_POWER_OFF;
+	case VMMPROTO_END_RESET:
+		return MACHINE_END_RESET;
+	case VMMPROTO_END_TRIPLE_FAULT:
+		return MACHINE_END_TRIPLE_FAULT;
+	case VMMPROTO_END_PANIC:
+		return MACHINE_END_PANIC;
+	default:
+		return MACHINE_END_UNKNOWN;
+	}
+}
+
+static void hullvmm_last_words(struct machine *m, char *buf, size_t buf_bytes)
+{
+	listen_for_end(m);
 	if (m->ended)
 		(void)snprintf(buf, buf_bytes, "%s: %s", vmmproto_end_name(m->end), m->end_text);
 	else
@@ -188,6 +212,10 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 	if (config->disks_len > VMMPROTO_DISKS_MAX || config->shares_len > VMMPROTO_SHARES_MAX)
 		return err_set(err, E2BIG, "%zu layers and mounts are more than a machine can have",
 			       config->disks_len + config->shares_len);
+	if (config->cmdline && strlen(config->cmdline) > VMMPROTO_CMDLINE_MAX)
+		return err_setk(err, ERR_USAGE, E2BIG,
+				"the kernel's command line is longer than %d characters",
+				VMMPROTO_CMDLINE_MAX);
 	if (config->cpus > VMMPROTO_CPUS_MAX) {
 		int r = err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
 				 "hull-vmm has at most %d processors", VMMPROTO_CPUS_MAX);
@@ -207,9 +235,12 @@ static int describe(const struct machine_config *config, int kvm_fd, struct vmmp
 		.shares_len = config->shares_len,
 	};
 	ret->ports[0].fd = config->stream_fd;
-	(void)snprintf(ret->ports[0].name, sizeof(ret->ports[0].name), "%s", config->port_name);
-	(void)snprintf(ret->cmdline, sizeof(ret->cmdline), "%s%s", KERNEL_WORDS,
-		       config->console_fd >= 0 ? "" : KERNEL_WORDS_QUIET);
+	if (config->stream_fd >= 0)
+		(void)snprintf(ret->ports[0].name, sizeof(ret->ports[0].name), "%s",
+			       config->port_name);
+	(void)snprintf(ret->cmdline, sizeof(ret->cmdline), "%s%s",
+		       config->cmdline ? config->cmdline : KERNEL_WORDS,
+		       config->cmdline || config->console_fd >= 0 ? "" : KERNEL_WORDS_QUIET);
 	for (size_t i = 0; i < config->disks_len; i++) {
 		ret->disks[i].fd = config->disks[i].fd;
 		ret->disks[i].readonly = config->disks[i].readonly;
@@ -385,5 +416,6 @@ const struct machine_ops machine_hullvmm_ops = {
 	.pid = hullvmm_pid,
 	.death_fd = hullvmm_death_fd,
 	.last_words = hullvmm_last_words,
+	.end = hullvmm_end,
 	.describe = hullvmm_describe,
 };

@@ -47,8 +47,8 @@ struct machine_net {
  * struct machine_config - what to build; all of it is borrowed
  * @memory_bytes: of the guest, at least MACHINE_MEMORY_MIN_BYTES
  * @cpus:	at least 1
- * @kernel_fd:	uncompressed ELF kernel with a PVH entry
- * @initrd_fd:	initramfs
+ * @kernel_fd:	uncompressed ELF kernel with a PVH entry, or bzImage
+ * @initrd_fd:	initramfs, or -1
  * @disks:	disks
  * @disks_len:	their number
  * @shares:	shares
@@ -58,8 +58,10 @@ struct machine_net {
  * @nets:	network cards; hull-vmm alone
  * @nets_len:	their number
  * @port_name:	name of the stream's port in the guest
- * @stream_fd:	the machine's end of the stream, a socket
- * @console_fd:	file that receives the kernel's messages, or -1
+ * @stream_fd:	the machine's end of the stream, a socket; -1: there is no port
+ * @console_fd:	what is behind the serial port: a file that receives the kernel's messages, or a
+ *		socket, which gives its input too; or -1
+ * @cmdline:	of the kernel; NULL: what Hull's own guest needs
  * @cgroup:	group its processes are born into, made already; or NULL
  * @cgroup_fd:	its v2 directory, or -1
  */
@@ -78,8 +80,18 @@ struct machine_config {
 	const char *port_name;
 	int stream_fd;
 	int console_fd;
+	const char *cmdline;
 	const struct cgroup *cgroup;
 	int cgroup_fd;
+};
+
+/* Why a machine has ended. */
+enum machine_end {
+	MACHINE_END_UNKNOWN = 0, /* killed, or its hypervisor failed */
+	MACHINE_END_POWER_OFF,	 /* the guest has switched itself off */
+	MACHINE_END_RESET,	 /* it has asked for a reset; by QEMU, a triple fault is one too */
+	MACHINE_END_PANIC,	 /* its kernel has said that it panics */
+	MACHINE_END_TRIPLE_FAULT,
 };
 
 /**
@@ -93,6 +105,7 @@ struct machine_config {
  * @pid:	process, in the caller's pid namespace
  * @death_fd:	borrowed descriptor, readable once the process has ended
  * @last_words:	what the process said before it ended, into @buf; "" when nothing
+ * @end:	why the guest ended, once @death_fd tells that it has
  * @describe:	one word for people; borrowed
  */
 struct machine_ops {
@@ -105,6 +118,7 @@ struct machine_ops {
 	pid_t (*pid)(const struct machine *m);
 	int (*death_fd)(const struct machine *m);
 	void (*last_words)(struct machine *m, char *buf, size_t buf_bytes);
+	enum machine_end (*end)(struct machine *m);
 	const char *(*describe)(const struct machine *m);
 };
 
@@ -125,5 +139,15 @@ extern const struct machine_ops machine_qemu_ops;
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */
 int machine_choose(const struct machine_ops **ret, struct err *err);
+
+/**
+ * machine_find() - A hypervisor by name, without asking whether this host can run it
+ * @name:	hull-vmm or qemu
+ * @ret:	for kernels that ask less of a host than distribution kernels do
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0 or -EINVAL.
+ */
+int machine_find(const char *name, const struct machine_ops **ret, struct err *err);
 
 #endif

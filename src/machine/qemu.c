@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -133,18 +134,40 @@ static void PRINTF_LIKE(2, 3) add_device(struct line *line, const char *fmt, ...
 static void add_kernel_words(struct line *line, bool kvm)
 {
 	const char *more = kvm || line->config->cpus > 1 ? "" : KERNEL_WORDS_TCG_ONE;
-	int console_fd = line->config->console_fd;
 
 	add(line, "-append");
-	if (console_fd < 0) {
-		add(line, "%s%s quiet", KERNEL_WORDS, more);
+	if (line->config->cmdline)
+		add(line, "%s", line->config->cmdline);
+	else
+		add(line, "%s%s%s", KERNEL_WORDS, more,
+		    line->config->console_fd < 0 ? " quiet" : " console=ttyS0");
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static void add_console(struct line *line)
+{
+	int fd = line->config->console_fd;
+
+	if (fd < 0)
 		return;
+	pass(line, fd);
+	if (is_socket(fd)) {
+		add(line, "-chardev");
+		add(line, "socket,id=console,fd=%d", fd);
+	} else {
+		add(line, "-add-fd");
+		add(line, "fd=%d,set=%d", fd, fd);
+		add(line, "-chardev");
+		add(line, "file,id=console,path=/dev/fdset/%d", fd);
 	}
-	add(line, "%s%s console=ttyS0", KERNEL_WORDS, more);
-	add(line, "-add-fd");
-	add(line, "fd=%d,set=%d", pass(line, console_fd), console_fd);
 	add(line, "-serial");
-	add(line, "file:/dev/fdset/%d", console_fd);
+	add(line, "chardev:console");
 }
 
 static void add_machine(struct line *line, bool kvm)
@@ -163,8 +186,6 @@ static void add_machine(struct line *line, bool kvm)
 		QEMU_FIRMWARE,
 		"-kernel",
 		"/kernel",
-		"-initrd",
-		"/initrd",
 		NULL
 	};
 	uint64_t mib = line->config->memory_bytes / MIB;
@@ -187,7 +208,12 @@ static void add_machine(struct line *line, bool kvm)
 	else
 		add(line, "memory-backend-ram,id=m,size=%lluM", (unsigned long long)mib);
 	add_words(line, always);
+	if (line->config->initrd_fd >= 0) {
+		add(line, "-initrd");
+		add(line, "/initrd");
+	}
 	add_kernel_words(line, kvm);
+	add_console(line);
 }
 
 static void add_disk(struct line *line, const struct machine_disk *disk)
@@ -213,11 +239,14 @@ static void add_devices(struct line *line, int qmp_fd)
 	add(line, "socket,id=qmp,fd=%d", pass(line, qmp_fd));
 	add(line, "-mon");
 	add(line, "chardev=qmp,mode=control");
-	add(line, "-chardev");
-	add(line, "socket,id=stream,fd=%d", pass(line, config->stream_fd));
-	add_device(line, "virtio-serial-pci,max_ports=2,id=ports");
-	add(line, "-device");
-	add(line, "virtserialport,bus=ports.0,nr=1,chardev=stream,name=%s", config->port_name);
+	if (config->stream_fd >= 0) {
+		add(line, "-chardev");
+		add(line, "socket,id=stream,fd=%d", pass(line, config->stream_fd));
+		add_device(line, "virtio-serial-pci,max_ports=2,id=ports");
+		add(line, "-device");
+		add(line, "virtserialport,bus=ports.0,nr=1,chardev=stream,name=%s",
+		    config->port_name);
+	}
 	for (size_t i = 0; i < config->disks_len; i++)
 		add_disk(line, &config->disks[i]);
 	for (size_t i = 0; i < config->shares_len; i++) {
@@ -272,7 +301,7 @@ static int spawn(const struct machine_config *config, int qmp_fd, struct machine
 	struct jail jail = {
 		.argv = &line.argv,
 		.mounts = mounts,
-		.mounts_len = ARRAY_SIZE(mounts),
+		.mounts_len = config->initrd_fd < 0 ? 1 : 2,
 		.flags = JAIL_USERNS | (m->kvm ? JAIL_KVM : 0U),
 		.caps = CAPS_BIT(CAP_SYS_CHROOT),
 		.cgroup = config->cgroup,
@@ -316,6 +345,29 @@ static void qemu_free(struct machine *m)
 	free(m);
 }
 
+/* It opens them as nobody. */
+static int check_kernel(const struct machine_config *config, struct err *err)
+{
+	const int fds[] = { config->kernel_fd, config->initrd_fd };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (fds[i] < 0)
+			continue;
+		if (fstat(fds[i], &st) < 0)
+			return err_sys(err, "look at the kernel");
+		if (st.st_mode & S_IROTH)
+			continue;
+		(void)err_setk(err, ERR_USAGE, EACCES,
+			       "QEMU, which runs as nobody, may not read "
+			       "the kernel or the initramfs");
+		err_hint(err, "chmod o+r");
+		return -EACCES;
+	}
+
+	return 0;
+}
+
 static int qemu_start(const struct machine_config *config, struct machine **ret, struct err *err)
 {
 	int socks[2], r;
@@ -338,8 +390,12 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	m->child = (struct jail_child){ .pidfd = -1, .stderr_fd = -1 };
 	m->kvm = kvm_probe(NULL) == 0;
 	qmp_init(&m->qmp, socks[0]);
-	r = spawn(config, socks[1], m, err);
+	r = check_kernel(config, err);
+	if (r == 0)
+		r = spawn(config, socks[1], m, err);
 	fd_close(socks[1]);
+	if (r == 0 && is_socket(config->console_fd))
+		(void)qmp_ask_for_events(&m->qmp);
 	if (r < 0) {
 		qemu_free(m);
 		return r;
@@ -369,6 +425,26 @@ static void qemu_last_words(struct machine *m, char *buf, size_t buf_bytes)
 	jail_last_words(&m->child, buf, buf_bytes);
 }
 
+static enum machine_end qemu_end(struct machine *m)
+{
+	static const struct {
+		const char *reason;
+		enum machine_end end;
+	} known[] = {
+		{ "guest-shutdown", MACHINE_END_POWER_OFF },
+		{ "guest-reset", MACHINE_END_RESET },
+		{ "guest-panic", MACHINE_END_PANIC },
+	};
+	char reason[32];
+
+	qmp_shutdown_reason(&m->qmp, reason, sizeof(reason));
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcmp(known[i].reason, reason) == 0)
+			return known[i].end;
+
+	return MACHINE_END_UNKNOWN;
+}
+
 static const char *qemu_describe(const struct machine *m)
 {
 	return m->kvm ? "qemu-kvm" : "qemu-tcg";
@@ -384,5 +460,6 @@ const struct machine_ops machine_qemu_ops = {
 	.pid = qemu_pid,
 	.death_fd = qemu_death_fd,
 	.last_words = qemu_last_words,
+	.end = qemu_end,
 	.describe = qemu_describe,
 };

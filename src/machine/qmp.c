@@ -87,16 +87,20 @@ static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 	}
 }
 
-static int send_and_wait(struct qmp *qmp, const char *name, int64_t deadline_ns, struct err *err)
+static int send_command(const struct qmp *qmp, const char *name, struct err *err)
 {
 	char line[128];
 	int len = snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n", name);
 	ssize_t n = send(qmp->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (n != len)
-		return err_set(err, EPIPE, "QEMU does not take commands");
+	return n == len ? 0 : err_set(err, EPIPE, "QEMU does not take commands");
+}
 
-	return read_answer(qmp, deadline_ns, err);
+static int send_and_wait(struct qmp *qmp, const char *name, int64_t deadline_ns, struct err *err)
+{
+	int r = send_command(qmp, name, err);
+
+	return r < 0 ? r : read_answer(qmp, deadline_ns, err);
 }
 
 int qmp_command(struct qmp *qmp, const char *name, struct err *err)
@@ -106,10 +110,39 @@ int qmp_command(struct qmp *qmp, const char *name, struct err *err)
 
 	if (!qmp->greeted)
 		r = send_and_wait(qmp, "qmp_capabilities", deadline_ns, err);
+	else if (qmp->owed)
+		r = read_answer(qmp, deadline_ns, err);
 	if (r == 0) {
+		qmp->owed = false;
 		qmp->greeted = true;
 		r = send_and_wait(qmp, name, deadline_ns, err);
 	}
 
 	return r < 0 ? err_wrap(err, r, "QEMU command '%s'", name) : 0;
+}
+
+int qmp_ask_for_events(struct qmp *qmp)
+{
+	int r = send_command(qmp, "qmp_capabilities", NULL);
+
+	qmp->greeted = qmp->owed = r == 0;
+
+	return r;
+}
+
+void qmp_shutdown_reason(struct qmp *qmp, char *buf, size_t buf_bytes)
+{
+	buf[0] = '\0';
+	for (;;) {
+		auto_json *line = NULL;
+		const char *event = "", *reason = "";
+
+		if (read_line(qmp, clock_now_ns(), &line, NULL) < 0)
+			return;
+		(void)json_get_text(line, "event", &event, NULL);
+		if (strcmp(event, "SHUTDOWN") != 0)
+			continue;
+		(void)json_get_text(json_object_get(line, "data"), "reason", &reason, NULL);
+		(void)snprintf(buf, buf_bytes, "%s", reason);
+	}
 }

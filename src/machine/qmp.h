@@ -12,6 +12,7 @@
 struct qmp {
 	int fd;
 	bool greeted;
+	bool owed; /* the answer to qmp_ask_for_events() has not been read */
 	struct strbuf in;
 };
 
@@ -33,5 +34,18 @@ void qmp_done(struct qmp *qmp);
  * Return: 0, -ETIMEDOUT, or another negative errno.
  */
 int qmp_command(struct qmp *qmp, const char *name, struct err *err);
+
+/* Have QEMU tell events from its start on, without waiting for it. 0 or a negative errno. */
+int qmp_ask_for_events(struct qmp *qmp);
+
+/**
+ * qmp_shutdown_reason() - Why QEMU has ended, of one that was asked for events
+ * @qmp:	connection
+ * @buf:	reason of its event SHUTDOWN, such as "guest-reset"; "" when there was none
+ * @buf_bytes:	size of @buf
+ *
+ * Reads what has arrived, and waits for nothing.
+ */
+void qmp_shutdown_reason(struct qmp *qmp, char *buf, size_t buf_bytes);
 
 #endif

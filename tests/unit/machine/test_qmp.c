@@ -46,6 +46,30 @@ static void test_agreed(void **state)
 	fd_close(fd);
 }
 
+/* Events are asked for before QEMU speaks; a command then skips the answer to that. */
+static void test_events(void **state)
+{
+	struct qmp qmp;
+	int fd = play(&qmp, GREETING YES YES EVENT);
+	static const char end[] = "{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, "
+				  "\"reason\": \"guest-reset\"}}\r\n";
+	char heard[256] = "", reason[32];
+
+	(void)state;
+	assert_int_equal(qmp_ask_for_events(&qmp), 0);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL), 0);
+	assert_true(read(fd, heard, sizeof(heard) - 1) > 0);
+	assert_string_equal(heard, "{\"execute\":\"qmp_capabilities\"}\n"
+				   "{\"execute\":\"stop\"}\n");
+	qmp_shutdown_reason(&qmp, reason, sizeof(reason));
+	assert_string_equal(reason, "");
+	assert_int_equal(write(fd, end, sizeof(end) - 1), sizeof(end) - 1);
+	fd_close(fd);
+	qmp_shutdown_reason(&qmp, reason, sizeof(reason));
+	assert_string_equal(reason, "guest-reset");
+	qmp_done(&qmp);
+}
+
 static void test_refused(void **state)
 {
 	struct qmp qmp;
@@ -107,9 +131,9 @@ static void test_endless_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_agreed),	     cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_gone),	     cmocka_unit_test(test_not_json),
-		cmocka_unit_test(test_endless_line),
+		cmocka_unit_test(test_agreed),	 cmocka_unit_test(test_events),
+		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_not_json), cmocka_unit_test(test_endless_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,177 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# vm.bats - hull vm run: kernels of the user's, their console, and how they end
+
+load ../lib/common
+
+setup_file() {
+	mkdir -p "$build/tmp"
+	place=$(mktemp -d "$build/tmp/bats.XXXXXX")
+	chmod 755 "$place"
+	export PATH=$build/bin:$PATH place build
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$place/before" "$place"
+	cc -c -o "$place/tiny.o" "$BATS_TEST_DIRNAME/../lib/tiny_guest.S"
+	ld -static -nostdlib -N --no-warn-rwx-segments --build-id=none -Ttext=0x100000 \
+		-o "$place/tiny" "$place/tiny.o"
+}
+
+teardown_file() {
+	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" check "$place/before" "$place" >&2
+	rm -rf "$place"
+}
+
+# say TEXT OPTION...: boot the tiny guest, type TEXT once it has greeted, collect what it says
+say() {
+	local text=$1
+	shift
+	mkfifo "$place/in"
+	rm -f "$place/out"
+	exec 7<>"$place/in"
+	hull vm run --kernel "$place/tiny" "$@" <"$place/in" >"$place/out" 2>"$place/err" 7>&- &
+	local pid=$!
+	await grep -q hello "$place/out"
+	printf %s "$text" >&7
+	status=0
+	wait $pid || status=$?
+	exec 7>&-
+	rm "$place/in"
+}
+
+# The hypervisors that run the tiny guest here.
+machines() {
+	echo qemu
+	if [ -w /dev/kvm ]; then echo hull-vmm; else echo "# no /dev/kvm: not on hull-vmm" >&3; fi
+}
+
+kernel_here() {
+	kernel=$(ls "${HULL_KERNEL_DIR:-$build/kernel}"/boot/vmlinuz-* | tail -n 1)
+}
+
+@test "a unikernel is heard and spoken to, and powers off" {
+	for machine in $(machines); do
+		say abco --machine "$machine" -m 128m
+		[ "$status" = 0 ]
+		[ "$(cat "$place/out")" = $'hello\nABC' ]
+		[ ! -s "$place/err" ]
+	done
+}
+
+@test "a reset is told by exit status 2" {
+	for machine in $(machines); do
+		say r --machine "$machine" -m 128m
+		[ "$status" = 2 ]
+		grep -q 'asked for a reset' "$place/err"
+	done
+}
+
+@test "long input arrives whole, however slowly it is read" {
+	text=$(head -c 3000 /dev/zero | tr '\0' a)
+	for machine in $(machines); do
+		say "${text}o" --machine "$machine" -m 128m
+		[ "$status" = 0 ]
+		[ "$(tail -n 1 "$place/out" | tr -d '\n' | wc -c)" = 3000 ]
+	done
+}
+
+@test "SIGKILL of hull ends the machine, SIGTERM too" {
+	for signal in KILL TERM; do
+		rm -f "$place/out"
+		hull vm run --kernel "$place/tiny" -m 128m </dev/null >"$place/out" &
+		pid=$!
+		await grep -q hello "$place/out"
+		machine=$(pgrep -P $pid)
+		[ -n "$machine" ]
+		kill -$signal $pid
+		status=0
+		wait $pid || status=$?
+		[ "$status" = $((128 + $(kill -l $signal))) ]
+		await sh -c "! kill -0 $machine"
+	done
+}
+
+@test "a terminal is raw meanwhile, ^] ends the machine, and the terminal is as before" {
+	run python3 - "$place/tiny" <<-'END'
+	import os, pty, sys, termios, time
+	pid, fd = pty.fork()
+	if pid == 0:
+	    os.execvp("hull", ["hull", "vm", "run", "-m", "128m", "--kernel", sys.argv[1]])
+	before = termios.tcgetattr(fd)
+	said = b""
+	while b"hello" not in said:
+	    said += os.read(fd, 4096)
+	assert not termios.tcgetattr(fd)[3] & termios.ICANON
+	os.write(fd, b"x\x03y")
+	while b"Y" not in said:
+	    said += os.read(fd, 4096)
+	os.write(fd, b"\x1d")
+	status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+	assert termios.tcgetattr(fd) == before
+	print(status)
+	END
+	[ "$status" = 0 ]
+	expect 130
+}
+
+@test "a reader that goes away ends it" {
+	run bash -c "hull vm run -m 128m --kernel '$place/tiny' </dev/null | head -c 1; echo \${PIPESTATUS[0]}"
+	expect h141
+}
+
+@test "Debian's kernel boots with an initramfs and disks, one of them read-only" {
+	kernel_here
+	mkdir -p "$place/initrd/bin"
+	cp "$(command -v busybox)" "$place/initrd/bin/busybox"
+	cat >"$place/initrd/init" <<-'END'
+	#!/bin/busybox sh
+	export PATH=/bin
+	busybox mkdir -p /proc /sys /dev
+	busybox mount -t proc proc /proc
+	busybox mount -t devtmpfs dev /dev
+	echo "cmdline: $(busybox cat /proc/cmdline)"
+	echo "cpus: $(busybox nproc)"
+	busybox poweroff -f
+	END
+	chmod 755 "$place/initrd/init"
+	(cd "$place/initrd" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
+	truncate -s 1m "$place/disk"
+	cp "$place/disk" "$place/disk.ro"
+	expect_status 0 hull vm run --kernel "$kernel" --initrd "$place/initramfs" -m 256m --cpus 2 \
+		--disk "$place/disk" --disk "$place/disk.ro:ro" --cmdline "console=ttyS0 quiet word=1" \
+		</dev/null
+	expect_part "cmdline: console=ttyS0 quiet word=1"
+	expect_part "cpus: 2"
+}
+
+@test "a disk that a machine writes to is not given to another" {
+	truncate -s 1m "$place/disk"
+	exec 8<>"$place/disk"
+	flock -n 8
+	expect_status 125 hull vm run --kernel "$place/tiny" --disk "$place/disk" </dev/null
+	expect_part "is in use"
+	exec 8>&-
+}
+
+@test "what cannot be booted is refused with the reason" {
+	expect_status 125 hull vm run
+	expect_part "no kernel is named"
+	expect_status 125 hull vm run --kernel "$place/none"
+	expect_part "open the kernel '$place/none': No such file"
+	expect_status 125 hull vm run --kernel /etc/passwd
+	expect_part "is no kernel"
+	expect_status 125 hull vm run --kernel "$place"
+	expect_part "the kernel '$place' is no file"
+	expect_status 125 hull vm run --kernel "$place/tiny" --initrd "$place/none"
+	expect_part "open the initramfs"
+	expect_status 125 hull vm run --kernel "$place/tiny" --disk "$place/none:ro"
+	expect_part "open the disk '$place/none': No such file"
+	expect_status 125 hull vm run --kernel "$place/tiny" --disk /dev/null
+	expect_part "is no file or block device"
+	expect_status 125 hull vm run --kernel "$place/tiny" --machine bochs
+	expect_part "no hypervisor 'bochs'"
+	expect_status 125 hull vm run --kernel "$place/tiny" --cpus 0
+	expect_part "1 to 128 processors"
+	expect_status 125 hull vm run --kernel "$place/tiny" -m 10k
+	expect_part "less than 1 MiB"
+	expect_status 5 hull vm run --kernel "$build/bin/hull" --machine qemu </dev/null
+	expect_part "without PVH ELF Note"
+}
