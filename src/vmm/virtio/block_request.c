@@ -237,12 +237,9 @@ bool block_kick(struct virtio_device *dev, unsigned queue)
 
 	virtq_mute(q);
 	/* A driver that offers more chains than the queue has entries waits for some to end. */
-	while (more && budget > 0 && block->idle_len > 0) {
-		if (take(block, q))
-			budget--;
-		else
+	for (; more && budget > 0 && block->idle_len > 0; budget--)
+		if (!take(block, q))
 			more = virtq_unmute(q);
-	}
 	blockio_submit(&block->io);
 	virtio_signal(dev, queue);
 

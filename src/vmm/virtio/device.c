@@ -110,14 +110,15 @@ bool virtio_drain(struct virtio_device *dev, unsigned queue,
 	bool more = true;
 
 	virtq_mute(q);
-	while (more && budget > 0) {
+	/* A look that finds nothing counts as well: the driver may feign chains that are gone
+	 * again. */
+	for (; more && budget > 0; budget--) {
 		enum virtio_verdict verdict;
 
 		if (!virtq_pop(q, &chain)) {
 			more = virtq_unmute(q);
 			continue;
 		}
-		budget--;
 		verdict = handle(dev, queue, &chain);
 		if (verdict == VIRTIO_LATER) {
 			virtq_unpop(q);

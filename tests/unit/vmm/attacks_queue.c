@@ -284,6 +284,96 @@ static void ring_misplaced(struct lying_guest *g, unsigned queue)
 	}
 }
 
+/* A buffer that is only to be read keeps what it holds; one that is only to be filled is no
+ * request. */
+static void wrong_direction(struct lying_guest *g, unsigned queue)
+{
+	uint64_t gpa = guest_alloc(g, 4096);
+	uint8_t *at = guest_at(g, gpa);
+
+	for (unsigned flags = 0; flags <= VRING_DESC_F_WRITE; flags += VRING_DESC_F_WRITE) {
+		guest_start(g, ALL_FEATURES);
+		memset(at, 0x5a, 4096);
+		guest_desc(
+			g, queue, 0,
+			(struct vring_desc){ .addr = gpa, .len = 4096, .flags = (uint16_t)flags });
+		guest_offer(g, queue, 0);
+		guest_notify(g, queue);
+		lying_guest_run(g);
+		guest_reset(g); /* and nobody works on it any more */
+		for (unsigned i = 0; i < 4096 && flags == 0; i++)
+			assert_int_equal(at[i], 0x5a);
+	}
+	guest_start(g, ALL_FEATURES);
+}
+
+static void set_rings(struct lying_guest *g, unsigned queue, uint64_t desc, uint64_t avail,
+		      uint64_t used)
+{
+	const uint64_t parts[] = { desc, avail, used };
+
+	guest_write(g, COMMON(g, queue_select), 2, queue);
+	for (unsigned i = 0; i < 3; i++) {
+		guest_write(g, COMMON(g, queue_desc_lo) + 8 * i, 4, (uint32_t)parts[i]);
+		guest_write(g, COMMON(g, queue_desc_lo) + 8 * i + 4, 4, parts[i] >> 32);
+	}
+	guest_write(g, COMMON(g, queue_enable), 2, 1);
+}
+
+/* Each of them is the others: what the device says is what it is told. */
+static void rings_overlap(struct lying_guest *g, unsigned queue)
+{
+	static const uint64_t shifts[][3] = {
+		{ 0, 0, 0 }, { 0, 2, 0 }, { 0, 0, 4 }, { 16, 14, 12 }, { 4096, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shifts); i++)
+		for (unsigned fill = 0; fill < 4; fill++) {
+			(void)guest_begin(g, ALL_FEATURES);
+			memset(guest_at(g, MIB), (int)fill, 64 * KIB);
+			set_rings(g, queue, MIB + shifts[i][0], MIB + shifts[i][1],
+				  MIB + shifts[i][2]);
+			guest_driver_ok(g);
+			for (unsigned j = 0; j < 4; j++)
+				guest_notify(g, queue);
+			(void)attack_needs_reset(g);
+		}
+}
+
+/* The device is to write over its own rings. */
+static void buffers_are_the_rings(struct lying_guest *g, unsigned queue)
+{
+	const struct guest_queue *q = &g->queues[queue];
+	const uint64_t places[] = { q->desc_gpa, q->avail_gpa, q->used_gpa };
+
+	for (unsigned flags = 0; flags <= VRING_DESC_F_WRITE; flags += VRING_DESC_F_WRITE) {
+		for (uint16_t i = 0; i < 3; i++)
+			guest_desc(g, queue, i,
+				   (struct vring_desc){ .addr = places[i],
+							.len = 6 + 2U * q->size,
+							.flags = (uint16_t)flags });
+		for (uint16_t i = 0; i < q->size; i++)
+			guest_offer(g, queue, i % 3);
+		guest_notify(g, queue);
+		(void)attack_needs_reset(g);
+		guest_start(g, ALL_FEATURES);
+	}
+}
+
+static void sizes_not_offered(struct lying_guest *g, unsigned queue)
+{
+	static const uint16_t sizes[] = { 0, 3, 255, 257, 512, 0x8000, 0xffff };
+	uint16_t offered;
+
+	(void)guest_begin(g, ALL_FEATURES);
+	guest_write(g, COMMON(g, queue_select), 2, queue);
+	offered = (uint16_t)guest_read(g, COMMON(g, queue_size), 2);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		guest_write(g, COMMON(g, queue_size), 2, sizes[i]);
+		assert_int_equal(guest_read(g, COMMON(g, queue_size), 2), offered);
+	}
+}
+
 const struct attack queue_attacks[] = {
 	{ "buffer at the end of memory", .on_queue = end_of_memory },
 	{ "address wraps around", .on_queue = address_wraps },
@@ -303,5 +393,9 @@ const struct attack queue_attacks[] = {
 	{ "empty buffers", .on_queue = empty_buffers },
 	{ "registers after DRIVER_OK", .on_queue = registers_after_driver_ok },
 	{ "rings misplaced", .on_queue = ring_misplaced },
+	{ "buffers of the wrong direction", .on_queue = wrong_direction },
+	{ "rings that overlap", .on_queue = rings_overlap },
+	{ "buffers that are the rings", .on_queue = buffers_are_the_rings },
+	{ "queue sizes that are not offered", .on_queue = sizes_not_offered },
 };
 const size_t queue_attacks_len = ARRAY_SIZE(queue_attacks);

@@ -9,6 +9,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,11 +18,32 @@
 
 #define COMMON(g, field) ((g)->common + (uint32_t)offsetof(struct virtio_pci_common_cfg, field))
 #define WAIT_NS (5 * NS_PER_SEC)
+#define GUARD_BYTES 4096
+#define TURNS_MAX 1000000 /* of the loop: a device that has not come to rest by then never will */
+
+/* Whoever leaves guest memory ends the process; a page that is somebody else's is left alone. */
+static void guard(struct lying_guest *g, unsigned char *at)
+{
+	void *map = mmap(at, GUARD_BYTES, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (map != MAP_FAILED)
+		g->guards[g->guards_len++] = map;
+}
+
+static void guard_memory(struct lying_guest *g)
+{
+	for (size_t i = 0; i < g->memory.regions_len; i++) {
+		guard(g, g->memory.regions[i].host - GUARD_BYTES);
+		guard(g, g->memory.regions[i].host + g->memory.regions[i].bytes);
+	}
+}
 
 void lying_guest_init(struct lying_guest *g)
 {
 	*g = (struct lying_guest){ .next_gpa = MIB };
 	assert_int_equal(memory_init(&g->memory, LYING_GUEST_BYTES, MEMORY_SHARED, -1, NULL), 0);
+	guard_memory(g);
 	assert_int_equal(irq_router_init(&g->router, -1, NULL), 0);
 	pci_bus_init(&g->bus, &g->router);
 	assert_int_equal(loop_init(&g->loop, NULL), 0);
@@ -34,6 +56,8 @@ void lying_guest_done(struct lying_guest *g)
 	irq_router_done(&g->router);
 	loop_done(&g->loop);
 	memory_done(&g->memory);
+	for (unsigned i = 0; i < g->guards_len; i++)
+		(void)munmap(g->guards[i], GUARD_BYTES);
 }
 
 void lying_guest_new_bus(struct lying_guest *g)
@@ -321,8 +345,10 @@ void lying_guest_run(struct lying_guest *g)
 {
 	struct pollfd waiting = { .fd = g->loop.epoll_fd, .events = POLLIN };
 
-	while (poll(&waiting, 1, 0) > 0)
+	for (unsigned i = 0; poll(&waiting, 1, 0) > 0; i++) {
+		assert_in_range(i, 0, TURNS_MAX);
 		assert_int_equal(loop_once(&g->loop, 0, NULL), 0);
+	}
 }
 
 bool guest_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint32_t *ret_bytes)

@@ -42,6 +42,8 @@ struct guest_queue {
 
 struct lying_guest {
 	struct memory memory;
+	void *guards[2 * MEMORY_REGIONS_MAX]; /* pages around it */
+	unsigned guards_len;
 	struct irq_router router;
 	struct pci_bus bus;
 	struct loop loop;
