@@ -6,17 +6,28 @@
  * go back the same way as "NAME VALUE UNIT"; a line with a dot ends the answer. Everything is timed
  * here, by the guest's monotonic clock.
  *
- *	random DEVICE BYTES DEPTH COUNT		reads at random places, DEPTH at a time, past the
- *cache sequential DEVICE BYTES DEPTH COUNT	reads one after the other, the same way tree DEVICE
- *OPTIONS read|map		mount erofs, read or map every file once console-out BYTES
- *send so many bytes before the figures console-in BYTES			take so many bytes
- *first
+ *	random DEVICE BYTES DEPTH COUNT
+ *		reads at random places, DEPTH at a time, past the cache
+ *	sequential DEVICE BYTES DEPTH COUNT
+ *		reads one after the other, the same way
+ *	tree DEVICE OPTIONS read|map
+ *		mounts erofs, reads or maps every file once
+ *	console-out BYTES, console-in BYTES
+ *		sends so many bytes before the figures, takes so many bytes first
+ *	hold BYTES, release
+ *		takes memory and writes to all of it, gives it back
+ *	wait MS
+ *		does nothing
+ *
+ * Before all else it writes FIRST_WORDS to the serial port, where there is one: what sees them
+ *knows when the first instructions of process 1 ran.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +50,7 @@
 #define PATH_MAX_BYTES 4096
 #define PORT_NAME "bench"
 #define MOUNT_POINT "/m"
+#define FIRST_WORDS "guest: first words\n"
 
 static int port_fd = -1;
 
@@ -342,6 +354,31 @@ static void read_tree(char *const *words)
 	(void)umount(MOUNT_POINT);
 }
 
+/* ---- memory ---- */
+
+static char *held;
+static uint64_t held_bytes;
+
+static void release(void)
+{
+	if (held)
+		(void)munmap(held, held_bytes);
+	held = NULL;
+}
+
+static void hold(uint64_t bytes)
+{
+	release();
+	held = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (held == MAP_FAILED)
+		die("memory");
+	held_bytes = bytes;
+	/* Bytes of which no page is like another, so that none is shared or left out. */
+	for (uint64_t i = 0; i < bytes; i += 4096)
+		memcpy(held + i, &(uint64_t){ i + 1 }, sizeof(uint64_t));
+	figure("held", (double)bytes / 1e6, "MB");
+}
+
 /* ---- the port ---- */
 
 static void console_out(uint64_t bytes)
@@ -406,6 +443,12 @@ static void obey(char *line)
 		console_out(strtoull(words[1], NULL, 0));
 	else if (strcmp(words[0], "console-in") == 0 && n == 2)
 		console_in(strtoull(words[1], NULL, 0));
+	else if (strcmp(words[0], "hold") == 0 && n == 2)
+		hold(strtoull(words[1], NULL, 0));
+	else if (strcmp(words[0], "release") == 0 && n == 1)
+		release();
+	else if (strcmp(words[0], "wait") == 0 && n == 2)
+		(void)poll(NULL, 0, (int)strtol(words[1], NULL, 0));
 	else
 		figure("unknown-command", 1, "times");
 	(void)dprintf(port_fd, ".\n");
@@ -415,6 +458,7 @@ int main(void)
 {
 	char line[LINE_MAX_BYTES];
 
+	(void)!write(STDOUT_FILENO, FIRST_WORDS, sizeof(FIRST_WORDS) - 1);
 	set_up();
 	(void)dprintf(port_fd, ".\n");
 	while (read_line(line))

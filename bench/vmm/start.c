@@ -245,6 +245,9 @@ static bool take_option(struct bench *bench, int option)
 	case 'c':
 		config->console_fd = open_file(optarg, O_WRONLY | O_CREAT | O_APPEND);
 		return config->console_fd >= 0;
+	case 'W':
+		config->cmdline = optarg;
+		return true;
 	case 'd':
 		return add_disk(bench, optarg, true);
 	case 'w':
@@ -284,6 +287,7 @@ static int run(struct bench *bench, char *const *commands, struct err *err)
 	(void)printf("machine %s %d\n", bench->ops->describe(bench->machine),
 		     bench->ops->pid(bench->machine));
 	r = print_answer(bench->port_fd);
+	(void)fflush(stdout);
 	for (; *commands && r == 0; commands++)
 		r = obey(bench, *commands);
 	if (r < 0) {
@@ -302,6 +306,7 @@ int main(int argc, char *argv[])
 						 { "disk", required_argument, NULL, 'd' },
 						 { "writable-disk", required_argument, NULL, 'w' },
 						 { "pmem", required_argument, NULL, 'p' },
+						 { "cmdline", required_argument, NULL, 'W' },
 						 { "memory-mib", required_argument, NULL, 'm' },
 						 { "cpus", required_argument, NULL, 'n' },
 						 { 0 } };
@@ -326,7 +331,7 @@ int main(int argc, char *argv[])
 		(void)fputs(
 			"usage: vmm-bench --kernel FILE --initrd FILE [--memory-mib N] [--cpus N]\n"
 			"  [--disk FILE] [--writable-disk FILE] [--pmem FILE] [--console FILE]\n"
-			"  COMMAND...\n",
+			"  [--cmdline TEXT] COMMAND...\n",
 			stderr);
 		return 125;
 	}
