@@ -171,12 +171,12 @@ static int run_save(struct cli *cli, const void *args, char **words, int words_l
 }
 
 const struct command command_save = {
-	.usage = "[OPTIONS] IMAGE",
-	.summary = "Write an image as an OCI archive, its layers byte for byte as they came",
+	.usage = "[OPTIONS] IMAGE [IMAGE...]",
+	.summary = "Write images as an OCI archive, their layers byte for byte as they came",
 	.opts = save_opts,
 	.args_bytes = sizeof(struct save_args),
 	.min_words = 1,
-	.max_words = 1,
+	.max_words = COMMAND_MANY,
 	.run = run_save,
 };
 

@@ -183,6 +183,7 @@ static int cmd_import(const struct options *options, int argc, char **argv, stru
 
 static int cmd_save(const struct options *options, int argc, char **argv, struct err *err)
 {
+	auto_done(strv) refs = { 0 };
 	struct progress_screen screen;
 	struct progress progress;
 	const char *path = "-";
@@ -194,13 +195,16 @@ static int cmd_save(const struct options *options, int argc, char **argv, struct
 			return usage(err, "unknown option of save");
 		path = optarg;
 	}
-	if (optind + 1 != argc)
-		return usage(err, "save -o FILE IMAGE");
+	if (optind >= argc)
+		return usage(err, "save -o FILE IMAGE...");
+	for (c = optind; c < argc; c++)
+		if (strv_add(&refs, argv[c]) < 0)
+			return err_set(err, ENOMEM, "out of memory");
 	r = store_open(options->root, options->run_root, 0, &s, err);
 	if (r < 0)
 		return r;
 	progress_init(&progress, &screen, options->quiet);
-	r = save_image(s, argv[optind], path, &progress, err);
+	r = save_images(s, &refs, path, &progress, err);
 	store_close(s);
 
 	return r;

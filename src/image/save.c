@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * save.c - an image as an OCI archive
+ * save.c - images as an OCI archive
  */
 #include "image/save.h"
 
@@ -24,11 +24,28 @@
 #define BUFFER_BYTES ((size_t)(256 * KIB))
 #define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
+/**
+ * struct saved - one image of the archive
+ * @image:	from the store
+ * @names:	that it has in the archive
+ * @manifest:	the one that is written
+ * @text:	the same as text
+ * @digest:	of @text
+ */
+struct saved {
+	struct store_image image;
+	struct strv names;
+	struct spec_manifest manifest;
+	char *text;
+	char digest[SHA256_DIGEST_BYTES];
+};
+
 struct saver {
 	struct store *store;
 	struct progress *progress;
-	struct store_image image;
-	struct spec_manifest manifest; /* the one that is written */
+	struct saved *images; /* each once */
+	size_t images_len;
+	struct strv written; /* digests of blobs */
 	struct tar_writer tar;
 	int fd;
 	uint8_t *buffer;
@@ -38,8 +55,14 @@ struct saver {
 
 static void saver_done(struct saver *sv)
 {
-	store_image_done(&sv->image);
-	spec_manifest_done(&sv->manifest);
+	for (size_t i = 0; i < sv->images_len; i++) {
+		store_image_done(&sv->images[i].image);
+		strv_done(&sv->images[i].names);
+		spec_manifest_done(&sv->images[i].manifest);
+		free(sv->images[i].text);
+	}
+	free(sv->images);
+	strv_done(&sv->written);
 	free(sv->buffer);
 	EVP_MD_CTX_free(sv->sha);
 }
@@ -90,10 +113,22 @@ static void blob_name(const char *digest, char *buf, size_t buf_bytes)
 	(void)snprintf(buf, buf_bytes, "blobs/sha256/%s", digest + strlen("sha256:"));
 }
 
+/* Is this blob to be written? True once for each. */
+static bool is_new(struct saver *sv, const char *digest)
+{
+	for (size_t i = 0; i < sv->written.len; i++)
+		if (strcmp(sv->written.items[i], digest) == 0)
+			return false;
+
+	return strv_add(&sv->written, digest) == 0;
+}
+
 static int put_document(struct saver *sv, const char *digest, struct slice data, struct err *err)
 {
 	char name[128];
 
+	if (!is_new(sv, digest))
+		return 0;
 	blob_name(digest, name, sizeof(name));
 
 	return put_file(sv, name, data, err);
@@ -172,10 +207,9 @@ static int copy_blob(struct saver *sv, const char *diff_id, struct err *err)
 	}
 }
 
-static int put_layer(struct saver *sv, size_t i, struct err *err)
+static int put_layer(struct saver *sv, const struct spec_descriptor *blob, const char *diff_id,
+		     struct err *err)
 {
-	const struct spec_descriptor *blob = &sv->manifest.layers[i];
-	const char *diff_id = sv->image.layers[i].diff_id;
 	struct tar_entry entry = { .type = TAR_FILE, .mode = 0644, .size_bytes = blob->size_bytes };
 	char name[128];
 	int r;
@@ -196,20 +230,15 @@ static int put_layer(struct saver *sv, size_t i, struct err *err)
 	return r < 0 ? err_wrap(err, r, "layer %s", diff_id) : 0;
 }
 
-/* Each once, however often the image has it. */
-static int put_layers(struct saver *sv, struct err *err)
+/* Each once, however often the images have it. */
+static int put_layers(struct saver *sv, const struct saved *saved, struct err *err)
 {
-	const struct spec_descriptor *layers = sv->manifest.layers;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sv->manifest.layers_len; i++) {
-		size_t earlier = 0;
-
-		while (strcmp(layers[earlier].digest, layers[i].digest) != 0)
-			earlier++;
-		if (earlier == i)
-			r = put_layer(sv, i, err);
-	}
+	for (size_t i = 0; r == 0 && i < saved->manifest.layers_len; i++)
+		if (is_new(sv, saved->manifest.layers[i].digest))
+			r = put_layer(sv, &saved->manifest.layers[i],
+				      saved->image.layers[i].diff_id, err);
 
 	return r;
 }
@@ -217,19 +246,20 @@ static int put_layers(struct saver *sv, struct err *err)
 /* ---- documents ---- */
 
 /* Can all that the manifest names be written: rebuilt, or copied from what was kept? */
-static bool manifest_fits(const struct saver *sv, const struct spec_manifest *m)
+static bool manifest_fits(struct store *s, const struct store_image *image,
+			  const struct spec_manifest *m)
 {
-	if (m->layers_len != store_image_own_layers(&sv->image))
+	if (m->layers_len != store_image_own_layers(image))
 		return false;
 	for (size_t i = 0; i < m->layers_len; i++) {
-		const char *diff_id = sv->image.layers[i].diff_id;
+		const char *diff_id = image->layers[i].diff_id;
 		auto_close int fd = -1;
 		struct stat st;
 
 		if (strcmp(m->layers[i].digest, diff_id) == 0)
 			continue;
 		/* Another variant of the layer may have been kept; its digest will tell. */
-		fd = store_layer_open_blob(sv->store, diff_id);
+		fd = store_layer_open_blob(s, diff_id);
 		if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size != m->layers[i].size_bytes)
 			return false;
 	}
@@ -238,9 +268,8 @@ static bool manifest_fits(const struct saver *sv, const struct spec_manifest *m)
 }
 
 /* A manifest of the layers uncompressed, as they can always be written. */
-static int make_manifest(const struct saver *sv, char **ret, struct err *err)
+static int make_manifest(const struct store_image *image, char **ret, struct err *err)
 {
-	const struct store_image *image = &sv->image;
 	char config_media[] = SPEC_MEDIA_OCI_CONFIG, layer_media[] = SPEC_MEDIA_OCI_LAYER;
 	auto_free struct spec_descriptor *layers =
 		mem_calloc(image->layers_len + 1, sizeof(*layers));
@@ -260,89 +289,131 @@ static int make_manifest(const struct saver *sv, char **ret, struct err *err)
 }
 
 /* The manifest to write, as text and as what it says. */
-static int choose_manifest(struct saver *sv, char **ret, struct err *err)
+static int choose_manifest(struct store *s, struct saved *saved, struct err *err)
 {
-	auto_free char *text = NULL;
-	int r = spec_manifest_decode(sv->image.manifest, sv->image.manifest_len, &sv->manifest,
-				     err);
+	const struct store_image *image = &saved->image;
+	int r = spec_manifest_decode(image->manifest, image->manifest_len, &saved->manifest, err);
 
-	if (r == 0 && manifest_fits(sv, &sv->manifest)) {
-		*ret = mem_strndup(sv->image.manifest, sv->image.manifest_len);
-		return 0;
+	if (r == 0 && manifest_fits(s, image, &saved->manifest)) {
+		saved->text = mem_strndup(image->manifest, image->manifest_len);
+	} else {
+		spec_manifest_done(&saved->manifest);
+		r = make_manifest(image, &saved->text, err);
+		if (r == 0)
+			r = spec_manifest_decode(saved->text, strlen(saved->text), &saved->manifest,
+						 err);
 	}
-	spec_manifest_done(&sv->manifest);
-	r = make_manifest(sv, &text, err);
 	if (r == 0)
-		r = spec_manifest_decode(text, strlen(text), &sv->manifest, err);
-	if (r == 0)
-		*ret = take_ptr(text);
+		sha256_digest(saved->text, strlen(saved->text), saved->digest);
 
 	return r;
 }
 
-/* The name that the user gave, when it is one of the image's; else all of them. */
-static int names_of(const struct saver *sv, const char *ref, struct strv *ret)
+static int add_name(struct strv *names, const char *name)
 {
-	auto_free char *full = NULL;
+	for (size_t i = 0; i < names->len; i++)
+		if (strcmp(names->items[i], name) == 0)
+			return 0;
 
-	if (store_name_normalize(ref, &full, NULL) == 0)
-		for (size_t i = 0; i < sv->image.names.len; i++)
-			if (strcmp(sv->image.names.items[i], full) == 0)
-				return strv_add(ret, full);
-
-	return strv_add_all(ret, &sv->image.names);
+	return strv_add(names, name);
 }
 
-static int put_index(struct saver *sv, const char *ref, const char *manifest,
-		     const char *manifest_digest, struct err *err)
+/* The name that the user gave, when it is one of the image's; else all of them. */
+static int add_names(struct saved *saved, const char *ref)
+{
+	const struct strv *all = &saved->image.names;
+	auto_free char *full = NULL;
+	int r = 0;
+
+	if (store_name_normalize(ref, &full, NULL) == 0)
+		for (size_t i = 0; i < all->len; i++)
+			if (strcmp(all->items[i], full) == 0)
+				return add_name(&saved->names, full);
+	for (size_t i = 0; r == 0 && i < all->len; i++)
+		r = add_name(&saved->names, all->items[i]);
+
+	return r;
+}
+
+/* A second name of an image that is there adds no more than that name. */
+static int add_image(struct saver *sv, const char *ref, struct err *err)
+{
+	struct saved saved = { 0 };
+	size_t at = 0;
+	int r = store_image_find(sv->store, ref, &saved.image, err);
+
+	if (r < 0)
+		return r;
+	while (at < sv->images_len && strcmp(sv->images[at].image.id, saved.image.id) != 0)
+		at++;
+	if (at < sv->images_len) {
+		store_image_done(&saved.image);
+	} else {
+		sv->images = mem_realloc(sv->images, at + 1, sizeof(*sv->images));
+		sv->images[sv->images_len++] = saved;
+		r = choose_manifest(sv->store, &sv->images[at], err);
+	}
+	if (r == 0 && add_names(&sv->images[at], ref) < 0)
+		r = err_set(err, ENOMEM, "out of memory");
+
+	return r;
+}
+
+static int put_index(struct saver *sv, struct err *err)
 {
 	char media[] = SPEC_MEDIA_OCI_MANIFEST;
-	auto_done(strv) names = { 0 };
-	auto_free struct spec_descriptor *entries = NULL;
-	auto_free char *text = NULL;
 	struct spec_index index = { 0 };
+	auto_free char *text = NULL;
 	int r;
 
-	if (names_of(sv, ref, &names) < 0)
-		return err_set(err, ENOMEM, "out of memory");
-	index.manifests_len = MAX(names.len, (size_t)1);
-	index.manifests = entries = mem_calloc(index.manifests_len, sizeof(*entries));
-	for (size_t i = 0; i < index.manifests_len; i++) {
-		entries[i] = (struct spec_descriptor){
-			.media_type = media,
-			.size_bytes = strlen(manifest),
-			.name = names.len > 0 ? names.items[i] : NULL,
-		};
-		memcpy(entries[i].digest, manifest_digest, sizeof(entries[i].digest));
+	for (size_t i = 0; i < sv->images_len; i++) {
+		const struct saved *saved = &sv->images[i];
+		size_t len = MAX(saved->names.len, (size_t)1);
+
+		index.manifests = mem_realloc(index.manifests, index.manifests_len + len,
+					      sizeof(*index.manifests));
+		for (size_t n = 0; n < len; n++) {
+			struct spec_descriptor *entry = &index.manifests[index.manifests_len++];
+
+			*entry = (struct spec_descriptor){
+				.media_type = media,
+				.size_bytes = strlen(saved->text),
+				.name = saved->names.len > 0 ? saved->names.items[n] : NULL,
+			};
+			memcpy(entry->digest, saved->digest, sizeof(entry->digest));
+		}
 	}
 	r = spec_index_encode(&index, &text, err);
+	free(index.manifests);
 
 	return r < 0 ? r : put_file(sv, "index.json", slice_of(text), err);
 }
 
-static int put_all(struct saver *sv, const char *ref, struct err *err)
+static int put_image(struct saver *sv, const struct saved *saved, struct err *err)
 {
-	const struct slice config = { sv->image.config, sv->image.config_len };
-	char digest[SHA256_DIGEST_BYTES];
-	auto_free char *manifest = NULL;
-	int r = choose_manifest(sv, &manifest, err);
+	const struct slice config = { saved->image.config, saved->image.config_len };
+	int r = put_layers(sv, saved, err);
 
-	if (r < 0)
-		return r;
-	sha256_digest(manifest, strlen(manifest), digest);
-	r = put_file(sv, "oci-layout", slice_of(LAYOUT_TEXT), err);
+	if (r == 0)
+		r = put_document(sv, saved->image.id, config, err);
+	if (r == 0)
+		r = put_document(sv, saved->digest, slice_of(saved->text), err);
+
+	return r;
+}
+
+static int put_all(struct saver *sv, struct err *err)
+{
+	int r = put_file(sv, "oci-layout", slice_of(LAYOUT_TEXT), err);
+
 	if (r == 0)
 		r = put_dir(sv, "blobs/", err);
 	if (r == 0)
 		r = put_dir(sv, "blobs/sha256/", err);
+	for (size_t i = 0; r == 0 && i < sv->images_len; i++)
+		r = put_image(sv, &sv->images[i], err);
 	if (r == 0)
-		r = put_layers(sv, err);
-	if (r == 0)
-		r = put_document(sv, sv->image.id, config, err);
-	if (r == 0)
-		r = put_document(sv, digest, slice_of(manifest), err);
-	if (r == 0)
-		r = put_index(sv, ref, manifest, digest, err);
+		r = put_index(sv, err);
 	if (r == 0)
 		r = tar_writer_finish(&sv->tar, err);
 
@@ -353,21 +424,21 @@ static int put_all(struct saver *sv, const char *ref, struct err *err)
  * What is there and no plain file (a device, a fifo, a link such as /dev/stdout) is written to:
  * renaming a file over it would take it away from everyone.
  */
-static int save_in_place(struct saver *sv, const char *ref, const char *path, struct err *err)
+static int save_in_place(struct saver *sv, const char *path, struct err *err)
 {
 	int r;
 
 	sv->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
 	if (sv->fd < 0)
 		return err_sys(err, "%s", path);
-	r = put_all(sv, ref, err);
+	r = put_all(sv, err);
 	sv->fd = fd_close(sv->fd);
 
 	return r;
 }
 
 /* A name of its own first, so that a failure leaves what was there before. */
-static int save_to_path(struct saver *sv, const char *ref, const char *path, struct err *err)
+static int save_to_path(struct saver *sv, const char *path, struct err *err)
 {
 	char suffix[13];
 	auto_free char *made = NULL;
@@ -375,13 +446,13 @@ static int save_to_path(struct saver *sv, const char *ref, const char *path, str
 	int r;
 
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return save_in_place(sv, ref, path, err);
+		return save_in_place(sv, path, err);
 	rand_hex(suffix, sizeof(suffix) - 1);
 	made = mem_printf("%s.%s.tmp", path, suffix);
 	sv->fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (sv->fd < 0)
 		return err_sys(err, "%s", path);
-	r = put_all(sv, ref, err);
+	r = put_all(sv, err);
 	sv->fd = fd_close(sv->fd);
 	if (r == 0 && rename(made, path) < 0)
 		r = err_sys(err, "%s", path);
@@ -391,29 +462,28 @@ static int save_to_path(struct saver *sv, const char *ref, const char *path, str
 	return r;
 }
 
-int save_image(struct store *s, const char *ref, const char *path, struct progress *progress,
-	       struct err *err)
+int save_images(struct store *s, const struct strv *refs, const char *path,
+		struct progress *progress, struct err *err)
 {
 	auto_done(saver) sv = { .store = s,
 				.progress = progress,
 				.fd = STDOUT_FILENO,
 				.buffer = malloc(BUFFER_BYTES),
 				.sha = EVP_MD_CTX_new() };
-	int r;
+	int r = sv.buffer && sv.sha ? 0 : err_set(err, ENOMEM, "out of memory");
 
-	if (!sv.buffer || !sv.sha)
-		return err_set(err, ENOMEM, "out of memory");
-	r = store_image_find(s, ref, &sv.image, err);
+	for (size_t i = 0; r == 0 && i < refs->len; i++)
+		r = add_image(&sv, refs->items[i], err);
 	if (r < 0)
 		return r;
 	tar_writer_init(&sv.tar, to_file, &sv);
 	if (strcmp(path, "-") != 0)
-		return save_to_path(&sv, ref, path, err);
+		return save_to_path(&sv, path, err);
 	if (isatty(STDOUT_FILENO)) {
 		r = err_setk(err, ERR_USAGE, EINVAL, "an archive is not for a terminal");
 		err_hint(err, "say where to put it with -o FILE");
 		return r;
 	}
 
-	return put_all(&sv, ref, err);
+	return put_all(&sv, err);
 }

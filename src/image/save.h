@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * save.h - an image as an OCI archive
+ * save.h - images as an OCI archive
  */
 #ifndef IMAGE_SAVE_H
 #define IMAGE_SAVE_H
 
 #include "base/err.h"
+#include "base/strv.h"
 #include "image/progress.h"
 #include "store/store.h"
 
 /**
- * save_image() - Write an OCI archive
+ * save_images() - Write an OCI archive
  * @s:		store
- * @ref:	names the image
+ * @refs:	name the images; what they share is written once
  * @path:	host path of the file, which appears whole or not at all; what is there and no plain
  *		file is written to as it is; "-" for standard output
  * @progress:	told of every layer
@@ -25,7 +26,7 @@
  *
  * Return: 0 or a negative errno.
  */
-int save_image(struct store *s, const char *ref, const char *path, struct progress *progress,
-	       struct err *err);
+int save_images(struct store *s, const struct strv *refs, const char *path,
+		struct progress *progress, struct err *err);
 
 #endif

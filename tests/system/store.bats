@@ -267,6 +267,30 @@ synced() {
 	[ ! -e "$store/none.tar" ]
 }
 
+@test "save several images, and one under several names; what they share is there once" {
+	import_small one
+	hull tag busybox box:2
+	hull save -o "$store/many.tar" busybox one box:2 one
+	tar -tf "$store/many.tar" | sort >"$store/members"
+	[ -z "$(uniq -d "$store/members")" ]
+	[ "$(grep -c 'blobs/sha256/.' "$store/members")" = 6 ]
+	run sh -c 'tar -xOf "$1" index.json | jq -r ".manifests[].annotations[\"org.opencontainers.image.ref.name\"]"' \
+		sh "$store/many.tar"
+	expect "busybox:latest
+box:2
+one:latest"
+	ids=$(hull images -q --no-trunc busybox one | sort)
+	hull rmi one box:2
+	expect_status 0 hull load -i "$store/many.tar"
+	expect_part "Loaded image: one:latest"
+	expect_part "Loaded image: box:2"
+	[ "$(hull images -q --no-trunc busybox one | sort)" = "$ids" ]
+	expect_status 1 hull save -o "$store/none.tar" one nothing
+	[ ! -e "$store/none.tar" ]
+	hull rmi one box:2
+	rm "$store/many.tar" "$store/members"
+}
+
 @test "save -o writes to a fifo or a link and leaves it what it is" {
 	hull save -o "$store/a.tar" busybox
 	mkfifo "$store/fifo"
