@@ -384,6 +384,13 @@ static int hullvmm_pause(struct machine *m, bool paused, struct err *err)
 	return request(m, &msg, ANSWER_LIMIT_NS, err);
 }
 
+static int hullvmm_balloon(struct machine *m, uint64_t bytes, struct err *err)
+{
+	struct vmmproto_msg msg = { .type = VMMPROTO_BALLOON, .bytes = bytes };
+
+	return request(m, &msg, ANSWER_LIMIT_NS, err);
+}
+
 static void hullvmm_kill(struct machine *m)
 {
 	(void)ns_signal(m->child.pidfd, SIGKILL);
@@ -411,6 +418,7 @@ const struct machine_ops machine_hullvmm_ops = {
 	.probe = hullvmm_probe,
 	.start = hullvmm_start,
 	.pause = hullvmm_pause,
+	.balloon = hullvmm_balloon,
 	.kill = hullvmm_kill,
 	.free = hullvmm_free,
 	.pid = hullvmm_pid,

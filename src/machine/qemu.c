@@ -63,6 +63,7 @@ struct machine {
 };
 
 /* A command line that is being written, and the descriptors it mentions. */
+	uint64_t memory_bytes;
 struct line {
 	const struct machine_config *config;
 	struct strv argv;
@@ -258,7 +259,7 @@ static void add_devices(struct line *line, int qmp_fd)
 			   config->shares[i].tag);
 	}
 	add_device(line, "virtio-rng-pci");
-	add_device(line, "virtio-balloon-pci,free-page-reporting=on");
+	add_device(line, "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on");
 }
 
 /* Some hosts forbid io_uring altogether; QEMU would only notice when it starts. */
@@ -402,12 +403,24 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	}
 	*ret = m;
 
+	m->memory_bytes = config->memory_bytes;
 	return 0;
 }
 
 static int qemu_pause(struct machine *m, bool paused, struct err *err)
 {
-	return qmp_command(&m->qmp, paused ? "stop" : "cont", err);
+	return qmp_command(&m->qmp, paused ? "stop" : "cont", NULL, err);
+}
+
+/* It wants to know what is left. */
+static int qemu_balloon(struct machine *m, uint64_t bytes, struct err *err)
+{
+	char arguments[64];
+
+	(void)snprintf(arguments, sizeof(arguments), "{\"value\":%llu}",
+		       (unsigned long long)(m->memory_bytes - MIN(bytes, m->memory_bytes)));
+
+	return qmp_command(&m->qmp, "balloon", arguments, err);
 }
 
 static pid_t qemu_pid(const struct machine *m)
@@ -463,3 +476,4 @@ const struct machine_ops machine_qemu_ops = {
 	.end = qemu_end,
 	.describe = qemu_describe,
 };
+	.balloon = qemu_balloon,

@@ -87,35 +87,38 @@ static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 	}
 }
 
-static int send_command(const struct qmp *qmp, const char *name, struct err *err)
+static int send_command(const struct qmp *qmp, const char *name, const char *arguments,
+			struct err *err)
 {
-	char line[128];
-	int len = snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n", name);
+	char line[256];
+	int len = snprintf(line, sizeof(line), "{\"execute\":\"%s\"%s%s}\n", name,
+			   arguments ? ",\"arguments\":" : "", arguments ? arguments : "");
 	ssize_t n = send(qmp->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return n == len ? 0 : err_set(err, EPIPE, "QEMU does not take commands");
 }
 
-static int send_and_wait(struct qmp *qmp, const char *name, int64_t deadline_ns, struct err *err)
+static int send_and_wait(struct qmp *qmp, const char *name, const char *arguments,
+			 int64_t deadline_ns, struct err *err)
 {
-	int r = send_command(qmp, name, err);
+	int r = send_command(qmp, name, arguments, err);
 
 	return r < 0 ? r : read_answer(qmp, deadline_ns, err);
 }
 
-int qmp_command(struct qmp *qmp, const char *name, struct err *err)
+int qmp_command(struct qmp *qmp, const char *name, const char *arguments, struct err *err)
 {
 	int64_t deadline_ns = clock_now_ns() + ANSWER_LIMIT_NS;
 	int r = 0;
 
 	if (!qmp->greeted)
-		r = send_and_wait(qmp, "qmp_capabilities", deadline_ns, err);
+		r = send_and_wait(qmp, "qmp_capabilities", NULL, deadline_ns, err);
 	else if (qmp->owed)
 		r = read_answer(qmp, deadline_ns, err);
 	if (r == 0) {
 		qmp->owed = false;
 		qmp->greeted = true;
-		r = send_and_wait(qmp, name, deadline_ns, err);
+		r = send_and_wait(qmp, name, arguments, deadline_ns, err);
 	}
 
 	return r < 0 ? err_wrap(err, r, "QEMU command '%s'", name) : 0;
@@ -123,7 +126,7 @@ int qmp_command(struct qmp *qmp, const char *name, struct err *err)
 
 int qmp_ask_for_events(struct qmp *qmp)
 {
-	int r = send_command(qmp, "qmp_capabilities", NULL);
+	int r = send_command(qmp, "qmp_capabilities", NULL, NULL);
 
 	qmp->greeted = qmp->owed = r == 0;
 

@@ -23,9 +23,10 @@ void qmp_init(struct qmp *qmp, int fd);
 void qmp_done(struct qmp *qmp);
 
 /**
- * qmp_command() - Execute a command without arguments and wait for its answer
+ * qmp_command() - Execute a command and wait for its answer
  * @qmp:	connection
  * @name:	command
+ * @arguments:	its arguments as a JSON object, or NULL
  * @err:	what QEMU said; may be NULL
  *
  * QEMU may be in the hands of its guest: its answers are bounded in size and time, and only
@@ -33,7 +34,7 @@ void qmp_done(struct qmp *qmp);
  *
  * Return: 0, -ETIMEDOUT, or another negative errno.
  */
-int qmp_command(struct qmp *qmp, const char *name, struct err *err);
+int qmp_command(struct qmp *qmp, const char *name, const char *arguments, struct err *err);
 
 /* Have QEMU tell events from its start on, without waiting for it. 0 or a negative errno. */
 int qmp_ask_for_events(struct qmp *qmp);

@@ -190,6 +190,22 @@ static int check_update(const struct sandbox *sb, const struct spec_resources *r
 	return 0;
 }
 
+/*
+ * What is above the limit goes back to the host, as if the machine had been started with less. The
+ * guest takes it back by itself before it runs out.
+ */
+static int resize_memory(struct sandbox *sb, int64_t limit_bytes, struct err *err)
+{
+	int64_t kept_bytes = MAX(limit_bytes, (int64_t)MACHINE_MEMORY_MIN_BYTES);
+	int r = sb->ops->balloon(
+		sb->machine, (uint64_t)(sb->memory_bytes - MIN(kept_bytes, sb->memory_bytes)), err);
+
+	if (r == 0)
+		sb->memory_limit_bytes = limit_bytes;
+
+	return r < 0 ? err_wrap(err, r, "take memory from the machine") : 0;
+}
+
 static int vm_update(struct sandbox *sb, const struct spec_resources *resources, struct err *err)
 {
 	struct cgroup_limits limits = { .cpu_shares = resources->cpu_shares,
@@ -210,7 +226,7 @@ static int vm_update(struct sandbox *sb, const struct spec_resources *resources,
 						      .body = slice_of(text) },
 			    VM_CALL_LIMIT_NS, NULL, err);
 	if (r == 0 && resources->memory_bytes > 0)
-		sb->memory_limit_bytes = resources->memory_bytes;
+		r = resize_memory(sb, resources->memory_bytes, err);
 	if (r == 0 && (limits.cpu_shares || limits.cpus))
 		r = cgroup_set_limits(&sb->cgroup, &limits, err);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "vmm/virtio/balloon.h"
 
 static const struct confine_list control_calls =
 	CONFINE_LIST(CONFINE_ALLOW(SYS_recvfrom), CONFINE_ALLOW(SYS_sendto));
@@ -89,6 +90,9 @@ static int handle(struct control *control, const struct vmmproto_msg *msg, struc
 		return 0;
 	case VMMPROTO_POWER_BUTTON:
 		chipset_press_button(&vmm->chipset);
+		return 0;
+	case VMMPROTO_BALLOON:
+		virtio_balloon_set_target(vmm->devices.balloon, msg->bytes);
 		return 0;
 	default:
 		return err_set(err, EPROTO, "this is no request");

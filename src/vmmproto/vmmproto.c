@@ -200,6 +200,9 @@ static void field_msg(struct cursor *c, struct vmmproto_msg *msg)
 	case VMMPROTO_POWER_BUTTON:
 	case VMMPROTO_QUIT:
 		break;
+	case VMMPROTO_BALLOON:
+		field_u64(c, &msg->bytes);
+		break;
 	case VMMPROTO_REPLY:
 		field_u32(c, &msg->code);
 		field_text(c, msg->text, VMMPROTO_TEXT_MAX);

@@ -41,6 +41,7 @@ enum vmmproto_type {
 	VMMPROTO_RESUME,       /* */
 	VMMPROTO_STATS,	       /* answered with @stats */
 	VMMPROTO_POWER_BUTTON, /* press it */
+	VMMPROTO_BALLOON,      /* ask the guest to give up @bytes */
 	VMMPROTO_QUIT,	       /* end the machine */
 	VMMPROTO_REPLY,	       /* @code and @text, or @stats */
 	VMMPROTO_END,	       /* @end and @text */
@@ -170,6 +171,7 @@ struct vmmproto_stats {
  * struct vmmproto_msg - a message; which members count depends on @type
  * @type:	enum vmmproto_type
  * @seq:	number of the request; of the request that a REPLY answers
+ * @bytes:	of the guest's memory
  * @code:	errno value of a REPLY, 0: done
  * @end:	enum vmmproto_end
  * @text:	why; "" when there is nothing to say
@@ -179,6 +181,7 @@ struct vmmproto_stats {
 struct vmmproto_msg {
 	enum vmmproto_type type;
 	uint32_t seq, code;
+	uint64_t bytes;
 	enum vmmproto_end end;
 	char text[VMMPROTO_TEXT_MAX + 1];
 	struct vmmproto_stats stats;

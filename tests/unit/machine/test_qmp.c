@@ -36,12 +36,12 @@ static void test_agreed(void **state)
 	char heard[256] = "";
 
 	(void)state;
-	assert_int_equal(qmp_command(&qmp, "stop", NULL), 0);
-	assert_int_equal(qmp_command(&qmp, "cont", NULL), 0);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), 0);
+	assert_int_equal(qmp_command(&qmp, "balloon", "{\"value\":9}", NULL), 0);
 	assert_true(read(fd, heard, sizeof(heard) - 1) > 0);
 	assert_string_equal(heard, "{\"execute\":\"qmp_capabilities\"}\n"
 				   "{\"execute\":\"stop\"}\n"
-				   "{\"execute\":\"cont\"}\n");
+				   "{\"execute\":\"balloon\",\"arguments\":{\"value\":9}}\n");
 	qmp_done(&qmp);
 	fd_close(fd);
 }
@@ -57,7 +57,7 @@ static void test_events(void **state)
 
 	(void)state;
 	assert_int_equal(qmp_ask_for_events(&qmp), 0);
-	assert_int_equal(qmp_command(&qmp, "stop", NULL), 0);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), 0);
 	assert_true(read(fd, heard, sizeof(heard) - 1) > 0);
 	assert_string_equal(heard, "{\"execute\":\"qmp_capabilities\"}\n"
 				   "{\"execute\":\"stop\"}\n");
@@ -79,7 +79,7 @@ static void test_refused(void **state)
 	char text[256];
 
 	(void)state;
-	assert_int_equal(qmp_command(&qmp, "stop", &err), -EIO);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, &err), -EIO);
 	assert_string_equal(err_text(&err, text, sizeof(text)),
 			    "QEMU command 'stop': QEMU said: not now");
 	qmp_done(&qmp);
@@ -93,9 +93,9 @@ static void test_gone(void **state)
 
 	(void)state;
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	assert_int_equal(qmp_command(&qmp, "stop", NULL), -EPIPE);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), -EPIPE);
 	fd_close(fd);
-	assert_int_equal(qmp_command(&qmp, "stop", NULL), -EPIPE);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), -EPIPE);
 	qmp_done(&qmp);
 }
 
@@ -105,7 +105,7 @@ static void test_not_json(void **state)
 	int fd = play(&qmp, "hello\n");
 
 	(void)state;
-	assert_true(qmp_command(&qmp, "stop", NULL) < 0);
+	assert_true(qmp_command(&qmp, "stop", NULL, NULL) < 0);
 	qmp_done(&qmp);
 	fd_close(fd);
 }
@@ -122,7 +122,7 @@ static void test_endless_line(void **state)
 	memset(text, ' ', len);
 	text[len] = '\0';
 	fd = play(&qmp, text);
-	assert_int_equal(qmp_command(&qmp, "stop", NULL), -EPROTO);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), -EPROTO);
 	qmp_done(&qmp);
 	fd_close(fd);
 	free(text);

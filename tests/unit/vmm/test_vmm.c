@@ -440,6 +440,7 @@ static void test_pause(void **state)
 		while (one.stats.port_exits == two.stats.port_exits);
 	}
 	assert_int_equal(ask(f, VMMPROTO_POWER_BUTTON, NULL), 0);
+	assert_int_equal(ask(f, VMMPROTO_BALLOON, NULL), 0);
 	/* Twice is no mistake. */
 	assert_int_equal(ask(f, VMMPROTO_PAUSE, NULL), 0);
 	assert_int_equal(ask(f, VMMPROTO_PAUSE, NULL), 0);

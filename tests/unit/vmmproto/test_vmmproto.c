@@ -254,6 +254,20 @@ static void test_reply_and_end(void **state)
 	assert_int_equal(vmmproto_decode(packet, (size_t)n, &got), -EPROTO);
 }
 
+static void test_balloon(void **state)
+{
+	struct vmmproto_msg msg = { .type = VMMPROTO_BALLOON, .seq = 6, .bytes = 5ULL << 32 };
+	struct vmmproto_msg got = { 0 };
+	uint8_t packet[64];
+	int n = vmmproto_encode(&msg, packet, sizeof(packet));
+
+	(void)state;
+	assert_int_equal(vmmproto_decode(packet, (size_t)n, &got), 0);
+	assert_int_equal(got.type, VMMPROTO_BALLOON);
+	assert_true(got.bytes == 5ULL << 32);
+	assert_int_equal(vmmproto_decode(packet, (size_t)n - 1, &got), -EPROTO);
+}
+
 /* Whatever arrives: an answer, no access out of bounds (the sanitizers watch). */
 static void test_noise(void **state)
 {
@@ -284,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_config_without_room),
 		cmocka_unit_test(test_reply_and_end),
+		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_noise),
 	};
 
