@@ -62,5 +62,10 @@ int cli_streams_check_terminal(bool tty, bool interactive, struct err *err)
 
 int cli_streams_status(int r, const struct engine_end *end)
 {
-	return r < 0 || end->detached ? r : end->exit_status;
+	if (r < 0 || end->detached)
+		return r;
+	if (end->error[0])
+		fprintf(stderr, "hull: %s\n", end->error);
+
+	return end->exit_status;
 }

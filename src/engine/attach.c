@@ -61,7 +61,7 @@ int engine_attach(struct engine *e, const char *ref, const struct engine_streams
 		r = engine_relay(client, &relay, &wanted, &end, err);
 	if (r < 0)
 		return err_wrap(err, r, "cannot attach to container '%s'", ref);
-	*ret_end = (struct engine_end){ end.detached, end.exit_status, end.oom };
+	*ret_end = (struct engine_end){ end.detached, end.exit_status, end.oom, "" };
 
 	return 0;
 }

@@ -143,6 +143,7 @@ struct engine_end {
 	bool detached; /* by keys: the workload goes on */
 	int exit_status;
 	bool oom;
+	char error[256]; /* why it did not end by itself; "": it did, or that is not known */
 };
 
 /* Attach to a running one. */

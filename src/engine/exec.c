@@ -82,7 +82,7 @@ int engine_exec(struct engine *e, const char *ref, const struct engine_exec *exe
 	if (r < 0)
 		return err_wrap(err, r, "cannot exec in container '%s'", ref);
 	if (streams)
-		*ret_end = (struct engine_end){ end.detached, end.exit_status, end.oom };
+		*ret_end = (struct engine_end){ end.detached, end.exit_status, end.oom, "" };
 
 	return 0;
 }

@@ -7,6 +7,8 @@
  * begins, so that none of its output is missed. The lock is let go before the wait.
  */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 
 #include "base/failpoint.h"
 #include "base/fd.h"
@@ -26,6 +28,15 @@ static void hint_at_survivor(struct engine *e, const struct engine_container *c,
 	if (engine_state_read(e, &c->row, &state, NULL) == 0 && state.status == ENGINE_RUNNING)
 		err_hint(err, "the workload goes on: hull logs -f %s, hull stop %s", c->row.name,
 			 c->row.name);
+}
+
+/* Whatever went with its sandbox counts as killed: then there may be more to tell. */
+static void note_death(struct engine *e, const struct engine_container *c, struct engine_end *end)
+{
+	struct engine_state state;
+
+	if (end->exit_status == 128 + SIGKILL && engine_state_read(e, &c->row, &state, NULL) == 0)
+		(void)snprintf(end->error, sizeof(end->error), "%s", state.error);
 }
 
 /* Let it go, and with @streams stay. The lock on the run directory is no longer held. */
@@ -51,6 +62,7 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 	};
 	if (end.detached || !end.reap_is_ours)
 		return 0;
+	note_death(e, c, ret_end);
 
 	return engine_reap_ended(e, c->row.id, NULL, err);
 }

@@ -17,12 +17,14 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -40,6 +42,8 @@
 #define SLOT_LAST 30 /* 31 is the ISA bridge */
 #define SLOTS (SLOT_LAST - SLOT_FIRST + 1)
 #define SLOT_FUNCTIONS 8
+/* How long one that has closed its stream may take to end. */
+#define EXIT_LIMIT_MS 500
 #define FIXED_DEVICES 3 /* stream, random numbers, balloon */
 
 /*
@@ -59,11 +63,11 @@
 struct machine {
 	struct jail_child child;
 	struct qmp qmp;
+	uint64_t memory_bytes;
 	bool kvm;
 };
 
 /* A command line that is being written, and the descriptors it mentions. */
-	uint64_t memory_bytes;
 struct line {
 	const struct machine_config *config;
 	struct strv argv;
@@ -232,6 +236,15 @@ static void add_disk(struct line *line, const struct machine_disk *disk)
 	add_device(line, "virtio-blk-pci,drive=d%d,serial=%s", fd, disk->serial);
 }
 
+/* The port by which a kernel says that it panics; it is on the ISA bridge and takes no slot. */
+static void add_panic(struct line *line)
+{
+	add(line, "-device");
+	add(line, "pvpanic,events=1");
+	add(line, "-action");
+	add(line, "panic=exit-failure");
+}
+
 static void add_devices(struct line *line, int qmp_fd)
 {
 	const struct machine_config *config = line->config;
@@ -258,6 +271,7 @@ static void add_devices(struct line *line, int qmp_fd)
 		add_device(line, "vhost-user-fs-pci,chardev=fs%d,tag=%s", fd,
 			   config->shares[i].tag);
 	}
+	add_panic(line);
 	add_device(line, "virtio-rng-pci");
 	add_device(line, "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on");
 }
@@ -389,6 +403,7 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 		return err_set(err, ENOMEM, "out of memory");
 	}
 	m->child = (struct jail_child){ .pidfd = -1, .stderr_fd = -1 };
+	m->memory_bytes = config->memory_bytes;
 	m->kvm = kvm_probe(NULL) == 0;
 	qmp_init(&m->qmp, socks[0]);
 	r = check_kernel(config, err);
@@ -403,7 +418,6 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	}
 	*ret = m;
 
-	m->memory_bytes = config->memory_bytes;
 	return 0;
 }
 
@@ -433,9 +447,20 @@ static int qemu_death_fd(const struct machine *m)
 	return m->child.pidfd;
 }
 
+/* With the words of add_panic() only a panic makes QEMU fail without a word. */
 static void qemu_last_words(struct machine *m, char *buf, size_t buf_bytes)
 {
+	siginfo_t info = { 0 };
+	struct pollfd pfd = { .fd = m->child.pidfd, .events = POLLIN };
+
 	jail_last_words(&m->child, buf, buf_bytes);
+	if (*buf || poll(&pfd, 1, EXIT_LIMIT_MS) != 1 ||
+	    waitid(P_PIDFD, (id_t)m->child.pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_code != CLD_EXITED)
+		return;
+	(void)snprintf(buf, buf_bytes, "%s",
+		       info.si_status == 0 ? "power-off or reset: the guest has ended it"
+					   : "guest panic: the guest's kernel has given up");
 }
 
 static enum machine_end qemu_end(struct machine *m)
@@ -468,6 +493,7 @@ const struct machine_ops machine_qemu_ops = {
 	.probe = qemu_probe,
 	.start = qemu_start,
 	.pause = qemu_pause,
+	.balloon = qemu_balloon,
 	.kill = qemu_kill,
 	.free = qemu_free,
 	.pid = qemu_pid,
@@ -476,4 +502,3 @@ const struct machine_ops machine_qemu_ops = {
 	.end = qemu_end,
 	.describe = qemu_describe,
 };
-	.balloon = qemu_balloon,

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "machine/guest.h"
 
 #define INIT_FILE_MAX_BYTES (2 * MIB)
+#define BOOT_LIMIT_MAX_S 3600
 
 static int check_spec(const struct sandbox_setup *setup, struct err *err)
 {
@@ -157,6 +159,17 @@ static int open_console(void)
 	return path && *path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
 }
 
+/* Hosts that are very slow or tests that are in a hurry say how long a boot may take. */
+static int64_t boot_limit_ns(void)
+{
+	const char *text = getenv("HULL_VM_BOOT_LIMIT");
+	uint64_t seconds;
+
+	return text && parse_u64(text, 1, BOOT_LIMIT_MAX_S, &seconds) == 0
+		       ? (int64_t)seconds * NS_PER_SEC
+		       : VM_BOOT_LIMIT_NS;
+}
+
 static int start_machine(struct sandbox *sb, const struct sandbox_setup *setup, int rw_fd,
 			 const struct guest_boot *boot, struct err *err)
 {
@@ -211,7 +224,7 @@ static int send_init_file(struct sandbox *sb, struct err *err)
 		return r;
 	msg.body.at = data;
 
-	return vm_call(sb, &msg, VM_BOOT_LIMIT_NS, NULL, err);
+	return vm_call(sb, &msg, boot_limit_ns(), NULL, err);
 }
 
 /* The document for the agent: what only the host can do is left out, paths are the guest's. */
@@ -273,7 +286,7 @@ static int create_workload(struct sandbox *sb, const struct sandbox_setup *setup
 	if (r < 0)
 		return r;
 	want.msg.body = slice_of(text);
-	r = vm_ask_for_proc(sb, &want, VM_BOOT_LIMIT_NS, err);
+	r = vm_ask_for_proc(sb, &want, boot_limit_ns(), err);
 	if (r == 0)
 		*ret_tty_fd = want.tty_fd;
 

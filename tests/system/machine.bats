@@ -46,6 +46,50 @@ teardown() { remove_containers; }
 	grep -q 'Run /init as init process' "$store/console"
 }
 
+@test "a guest's panic and its reset are told as what they are" {
+	expect_status 137 hull run --name panics --isolation vm --privileged busybox \
+		sh -c 'echo c >/proc/sysrq-trigger; sleep 1000000'
+	expect_part "hull: the machine has ended: guest panic: "
+	run hull inspect --format '{{.State.Status}} {{.State.Error}}' panics
+	expect_part "exited the machine has ended: guest panic: "
+	expect_status 137 hull run --name resets --isolation vm --privileged busybox \
+		sh -c 'echo b >/proc/sysrq-trigger; sleep 1000000'
+	run hull inspect --format '{{.State.Status}} {{.State.Error}}' resets
+	expect_part "reset: "
+}
+
+# never_boots FILE: a kernel (ELF, PVH) that does nothing at all
+never_boots() {
+	python3 - "$1" <<'EOF'
+import struct, sys
+note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", 0x100000)
+head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x100000, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+load = struct.pack("<IIQQQQQQ", 1, 5, 0x200, 0x100000, 0x100000, 2, 2, 1)
+what = struct.pack("<IIQQQQQQ", 4, 4, 0x100, 0, 0, len(note), len(note), 4)
+file = (head + load + what).ljust(0x100, b"\0") + note
+open(sys.argv[1], "wb").write(file.ljust(0x200, b"\0") + b"\xeb\xfe")
+EOF
+}
+
+@test "a guest that never boots ends within its time limit, and says so" {
+	never_boots "$store/host/stuck"
+	expect_status 125 env HULL_VM_BOOT_LIMIT=3 \
+		hull run --rm --isolation vm --kernel "$store/host/stuck" busybox true
+	expect_part "the guest has not booted in time"
+	run hull ps -aq
+	expect ""
+}
+
+@test "memory that update takes from a machine is missed inside, and comes back" {
+	hull run -d --name box --isolation vm -m 512m busybox sleep 1000000
+	hull update -m 200m box
+	await sh -c '[ "$(hull exec box free -m | awk "/^Mem/ { print \$4 }")" -lt 200 ]'
+	run hull inspect --format '{{.HostConfig.Memory}}' box
+	expect 209715200
+	hull update -m 512m box
+	await sh -c '[ "$(hull exec box free -m | awk "/^Mem/ { print \$4 }")" -gt 300 ]'
+}
+
 @test "ten machines start at a time" {
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		hull run --rm --isolation vm -m 96m busybox echo "machine $i" >"$store/host/said.$i" &
