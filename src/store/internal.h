@@ -95,6 +95,12 @@ int mounts_list(struct store *s, struct strv *ret, struct err *err);
 /* Digests of the layers that started containers use are appended. */
 int mounts_used(struct store *s, struct strv *ret, struct err *err);
 
+/* ---- rw.c ---- */
+
+/* As store_rw_reclaim(); what cannot be removed is added to @findings. */
+struct findings;
+void rw_check(struct store *s, struct findings *findings);
+
 /* ---- volume.c ---- */
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ */

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "spec/sandbox.h"
 #include "store/internal.h"
+#include "store/reclaim.h"
 
 #define REMOVED_DIR "removed"
 
@@ -128,13 +129,42 @@ static int reclaim_one(int dir_fd, const char *id, int lock_fd, struct err *err)
 	return r;
 }
 
-int store_rw_reclaim(struct store *s, struct err *err)
+static void tell(struct findings *findings, const char *id, const struct err *why)
+{
+	char text[sizeof(why->frames)];
+
+	findings_add(findings, false, "container %.12s is removed, its files cannot be: %s", id,
+		     err_text(why, text, sizeof(text)));
+}
+
+/* All of them: one that cannot be removed holds up no other. The first failure is the answer. */
+static int reclaim_dir(struct store *s, DIR *dir, struct findings *findings, struct err *err)
+{
+	auto_close int lock_fd = lock_open(s, err);
+	struct dirent *entry;
+	int r = MIN(lock_fd, 0);
+
+	while (lock_fd >= 0 && (entry = readdir(dir))) {
+		struct err why = ERR_INIT;
+
+		if (check_id(entry->d_name, NULL) < 0 ||
+		    reclaim_one(dirfd(dir), entry->d_name, lock_fd, &why) == 0)
+			continue;
+		if (findings)
+			tell(findings, entry->d_name, &why);
+		if (r == 0 && err)
+			*err = why;
+		r = r < 0 ? r : -why.code;
+	}
+
+	return r;
+}
+
+static int reclaim(struct store *s, struct findings *findings, struct err *err)
 {
 	int fd = openat(s->root_fd, REMOVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	auto_close int lock_fd = -1;
-	struct dirent *entry;
-	int r = 0;
+	int r;
 
 	if (!dir) {
 		r = fd < 0 && errno == ENOENT ? 0
@@ -142,17 +172,20 @@ int store_rw_reclaim(struct store *s, struct err *err)
 		fd_close(fd);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(dir))) {
-		if (check_id(entry->d_name, NULL) < 0)
-			continue;
-		if (lock_fd < 0)
-			r = lock_fd = lock_open(s, err);
-		if (r >= 0)
-			r = reclaim_one(fd, entry->d_name, lock_fd, err);
-	}
+	r = reclaim_dir(s, dir, findings, err);
 	closedir(dir);
 
 	return r;
+}
+
+int store_rw_reclaim(struct store *s, struct err *err)
+{
+	return reclaim(s, NULL, err);
+}
+
+void rw_check(struct store *s, struct findings *findings)
+{
+	(void)reclaim(s, findings, NULL);
 }
 
 int store_rw_usage(struct store *s, const char *id, uint64_t *ret_bytes, struct err *err)

@@ -339,3 +339,21 @@ one:latest"
 	hull rm many
 	[ -z "$(ls "$HULL_ROOT/removed")" ]
 }
+
+@test "system check tells of files of a removed container that cannot be removed" {
+	hull run --name first busybox touch /file
+	hull run --name second busybox touch /file
+	run env HULL_FAILPOINT=container-removed hull rm first
+	[ "$status" = 137 ]
+	left=$HULL_ROOT/removed/$(ls "$HULL_ROOT/removed")
+	mount -t tmpfs tmpfs "$left/upper"
+	expect_status 0 hull volume create next
+	run hull rm second
+	expect_status 1 hull system check
+	expect_part "is removed, its files cannot be"
+	[ "$(ls "$HULL_ROOT/removed")" = "${left##*/}" ]
+	umount "$left/upper"
+	expect_status 0 hull system check
+	[ -z "$(ls "$HULL_ROOT/removed")" ]
+	hull volume rm next
+}
