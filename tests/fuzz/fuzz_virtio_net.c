@@ -7,5 +7,5 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	return virtio_fuzz("net", data, len);
+	return virtio_fuzz("net with two pairs of queues", data, len);
 }

@@ -183,8 +183,10 @@ static enum input read_once(struct port *port, struct virtq *q, size_t *budget)
 	struct virtq_chain chain;
 	ssize_t n = 0;
 
-	if (!virtq_pop(q, &chain))
+	if (!virtq_pop(q, &chain)) {
+		--*budget; /* chains may be feigned */
 		return virtq_unmute(q) ? INPUT_MORE : INPUT_STOP;
+	}
 	if (chain.writable_len > 0)
 		n = readv(port->in.fd, chain.writable, (int)chain.writable_len);
 	if (n > 0) {

@@ -67,26 +67,42 @@ void fs_works(struct lying_guest *g, void *thing UNUSED)
 
 /* Network card: a socket of packets is the tap. */
 
+#define NET_PAIRS 2
+
 struct net_victim {
 	struct virtio_net *net;
-	int fd; /* the other end */
+	int fds[NET_PAIRS]; /* the other ends */
+	unsigned pairs;
 };
 
-void *net_make(struct lying_guest *g)
+static void *make_net(struct lying_guest *g, unsigned pairs)
 {
 	struct net_victim *v = calloc(1, sizeof(*v));
-	struct virtio_net_options options = { .mac = { 2, 0, 0, 0, 0, 1 } };
+	struct virtio_net_options options = { .mac = { 2, 0, 0, 0, 0, 1 }, .fds_len = pairs };
 	int fds[2];
 
 	assert_non_null(v);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
-			 0);
-	v->fd = fds[0];
-	options.fds[0] = fds[1];
-	options.fds_len = 1;
+	v->pairs = pairs;
+	for (unsigned i = 0; i < pairs; i++) {
+		assert_int_equal(
+			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			0);
+		v->fds[i] = fds[0];
+		options.fds[i] = fds[1];
+	}
 	assert_int_equal(virtio_net_new(&g->env, &options, &v->net, NULL), 0);
 
 	return v;
+}
+
+void *net_make(struct lying_guest *g)
+{
+	return make_net(g, 1);
+}
+
+void *net_pairs_make(struct lying_guest *g)
+{
+	return make_net(g, NET_PAIRS);
 }
 
 void net_free(void *thing)
@@ -94,7 +110,8 @@ void net_free(void *thing)
 	struct net_victim *v = thing;
 
 	virtio_net_free(v->net);
-	fd_close(v->fd);
+	for (unsigned i = 0; i < v->pairs; i++)
+		fd_close(v->fds[i]);
 	free(v);
 }
 
@@ -103,40 +120,70 @@ void net_poke(void *thing, const uint8_t *bytes, size_t len)
 	struct net_victim *v = thing;
 
 	if (len > 0) { /* an empty packet would be the end of the socket */
-		(void)!write(v->fd, bytes, len);
+		(void)!write(v->fds[bytes[0] / 2 % v->pairs], bytes, len);
 		virtio_net_set_link(v->net, bytes[0] % 2);
 	}
-	victim_drain(v->fd);
+	for (unsigned i = 0; i < v->pairs; i++)
+		victim_drain(v->fds[i]);
 }
 
-void net_works(struct lying_guest *g, void *thing)
+/* A packet to the host and one from it. */
+static void exchange(struct lying_guest *g, int fd, unsigned pair)
 {
-	struct net_victim *v = thing;
-	struct guest_buf buf = { .bytes = 12 + 60 };
+	struct guest_buf buf = { .gpa = guest_alloc(g, 4096), .bytes = 12 + 60 };
+	unsigned receive = 2 * pair, transmit = receive + 1;
 	uint8_t packet[12 + 60] = { 0 };
 	uint32_t head, used;
 
-	victim_drain(v->fd);
-	guest_start(g, QUEUE_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF));
-	buf.gpa = guest_alloc(g, 4096);
 	memset((uint8_t *)guest_at(g, buf.gpa) + 12, 'o', 60);
-	assert_int_equal(guest_request(g, 1, &buf, 1), 0);
-	assert_int_equal(read(v->fd, packet, sizeof(packet)), sizeof(packet));
+	assert_int_equal(guest_request(g, transmit, &buf, 1), 0);
+	assert_int_equal(read(fd, packet, sizeof(packet)), sizeof(packet));
 	assert_int_equal(packet[71], 'o');
 
 	/* Packets from before come first; each of them fits. */
 	buf.writable = true;
 	buf.bytes = 4096;
 	do {
-		(void)guest_add(g, 0, &buf, 1);
-		guest_kick(g, 0);
+		(void)guest_add(g, receive, &buf, 1);
+		guest_kick(g, receive);
 		lying_guest_run(g);
-	} while (guest_used(g, 0, &head, &used));
+	} while (guest_used(g, receive, &head, &used));
 	memset(packet + 12, 'i', 60);
-	assert_int_equal(write(v->fd, packet, sizeof(packet)), sizeof(packet));
-	assert_true(guest_wait_used(g, 0, &head, &used));
+	assert_int_equal(write(fd, packet, sizeof(packet)), sizeof(packet));
+	assert_true(guest_wait_used(g, receive, &head, &used));
 	assert_int_equal(used, sizeof(packet));
 	assert_int_equal(((uint8_t *)guest_at(g, buf.gpa))[71], 'i');
+}
+
+void net_works(struct lying_guest *g, void *thing)
+{
+	struct net_victim *v = thing;
+
+	victim_drain(v->fds[0]);
+	guest_start(g, QUEUE_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF));
+	exchange(g, v->fds[0], 0);
+}
+
+void net_pairs_work(struct lying_guest *g, void *thing)
+{
+	static const uint8_t all[] = { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+				       NET_PAIRS, 0 };
+	struct net_victim *v = thing;
+	struct guest_buf bufs[] = { { .bytes = sizeof(all) }, { .bytes = 1, .writable = true } };
+
+	for (unsigned i = 0; i < v->pairs; i++)
+		victim_drain(v->fds[i]);
+	guest_start(g, QUEUE_FEATURES | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
+			       VIRTIO_FEATURE(VIRTIO_NET_F_MQ) |
+			       VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ));
+	bufs[0].gpa = guest_alloc(g, sizeof(all));
+	bufs[1].gpa = guest_alloc(g, 1);
+	memcpy(guest_at(g, bufs[0].gpa), all, sizeof(all));
+	*(uint8_t *)guest_at(g, bufs[1].gpa) = 0xff;
+	assert_int_equal(guest_request(g, 2 * NET_PAIRS, bufs, ARRAY_SIZE(bufs)), 1);
+	assert_int_equal(*(uint8_t *)guest_at(g, bufs[1].gpa), VIRTIO_NET_OK);
+	for (unsigned i = 0; i < v->pairs; i++)
+		exchange(g, v->fds[i], i);
 }
 
 /* Sockets: we are the starter. */

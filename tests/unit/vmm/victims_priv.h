@@ -20,6 +20,8 @@ void *net_make(struct lying_guest *g);
 void net_free(void *thing);
 void net_poke(void *thing, const uint8_t *bytes, size_t len);
 void net_works(struct lying_guest *g, void *thing);
+void *net_pairs_make(struct lying_guest *g);
+void net_pairs_work(struct lying_guest *g, void *thing);
 void *vsock_make(struct lying_guest *g);
 void vsock_free(void *thing);
 void vsock_poke(void *thing, const uint8_t *bytes, size_t len);
