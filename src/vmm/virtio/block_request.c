@@ -241,6 +241,9 @@ bool block_kick(struct virtio_device *dev, unsigned queue)
 		if (!take(block, q))
 			more = virtq_unmute(q);
 	blockio_submit(&block->io);
+	/* Not by the event's way through the loop: the guest would wait for that. */
+	if (blockio_has_done(&block->io))
+		block_on_done(block, 0);
 	virtio_signal(dev, queue);
 
 	return more && budget == 0;

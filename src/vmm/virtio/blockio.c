@@ -247,6 +247,14 @@ void blockio_submit(struct blockio *io)
 	}
 }
 
+bool blockio_has_done(const struct blockio *io)
+{
+	if (io->ring_fd < 0)
+		return io->done_len > 0;
+
+	return *io->cq_head != __atomic_load_n(io->cq_tail, __ATOMIC_ACQUIRE);
+}
+
 bool blockio_reap(struct blockio *io, struct blockio_done *ret)
 {
 	const struct io_uring_cqe *cqe;

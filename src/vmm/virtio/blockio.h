@@ -103,6 +103,9 @@ void blockio_begin(struct blockio *io, const struct blockio_op *op);
  */
 void blockio_submit(struct blockio *io);
 
+/* Is there one that is done? What the host has in its cache is, as soon as it was submitted. */
+bool blockio_has_done(const struct blockio *io);
+
 /* The next operation that is done. False when there is none. */
 bool blockio_reap(struct blockio *io, struct blockio_done *ret);
 

@@ -222,6 +222,8 @@ static void reset_in_flight(struct lying_guest *g)
 				{ .gpa = guest_alloc(g, 1), .bytes = 1, .writable = true },
 			};
 
+			/* A disk reads what is cached at once, and flushes by and by. */
+			*(__le32 *)guest_at(g, bufs[0].gpa) = htole32(round % 2 ? 4 : 0);
 			for (unsigned i = 0; i + 3 <= g->queues[queue].size; i += 3)
 				(void)guest_add(g, queue, bufs, ARRAY_SIZE(bufs));
 			guest_notify(g, queue);

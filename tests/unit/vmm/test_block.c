@@ -299,25 +299,35 @@ static void test_any_layout(void **state)
 	}
 }
 
-/* As many requests as the queue has room for are begun; the reset is over only after them. */
+/*
+ * The reset is over only after the requests in flight. What the host has in its cache never is:
+ * flushes are, which a worker of the kernel's does, but when is its business.
+ */
 static void test_reset_waits(void **state)
 {
 	struct fixture *f = *state;
 	struct lying_guest *g = &f->g;
-	uint64_t head = guest_alloc(g, 16), data = guest_alloc(g, 65536),
-		 status = guest_alloc(g, 1);
-	struct guest_buf bufs[] = {
-		{ .gpa = head, .bytes = 16 },
-		{ .gpa = data, .bytes = 65536, .writable = true },
-		{ .gpa = status, .bytes = 1, .writable = true },
-	};
-	uint32_t at = g->common + 20; /* device_status */
+	uint64_t head = guest_alloc(g, 16), data = guest_alloc(g, 512), status = guest_alloc(g, 1);
+	struct virtio_blk_outhdr flush = { .type = htole32(VIRTIO_BLK_T_FLUSH) };
+	struct guest_buf bufs[] = { { .gpa = head, .bytes = 16 },
+				    { .gpa = status, .bytes = 1, .writable = true } };
+	uint32_t at = g->common + 20, used_head, used_bytes; /* device_status */
+	uint16_t used;
 
-	for (unsigned i = 0; i < 42; i++)
-		(void)guest_add(g, 0, bufs, ARRAY_SIZE(bufs));
-	guest_notify(g, 0);
-	assert_int_equal(loop_once(&g->loop, 0, NULL), 0);
-	assert_int_equal(virtio_block_in_flight(f->block), 42);
+	if (virtio_block_calls(f->block) == &blockio_plain_calls) {
+		print_message("skipped: this host has no io_uring\n");
+		skip();
+	}
+	memcpy(guest_at(g, head), &flush, sizeof(flush));
+	do {
+		while (guest_used(g, 0, &used_head, &used_bytes))
+			;
+		for (unsigned i = 0; i < 42; i++)
+			(void)guest_add(g, 0, bufs, ARRAY_SIZE(bufs));
+		guest_notify(g, 0);
+		assert_int_equal(loop_once(&g->loop, 0, NULL), 0);
+	} while (virtio_block_in_flight(f->block) == 0);
+	used = g->queues[0].used->idx;
 	guest_write(g, at, 1, 0);
 	assert_true(guest_status(g) & VIRTIO_CONFIG_S_DRIVER_OK);
 	/* Whatever the driver says meanwhile is not heard. */
@@ -326,7 +336,7 @@ static void test_reset_waits(void **state)
 	guest_notify(g, 0);
 	guest_reset(g);
 	assert_int_equal(virtio_block_in_flight(f->block), 0);
-	assert_int_equal(g->queues[0].used->idx, 0);
+	assert_int_equal(g->queues[0].used->idx, used);
 	assert_int_equal(guest_read(g, at, 1), 0);
 	guest_start(g, FEATURES);
 	assert_int_equal(request(g, VIRTIO_BLK_T_IN, 0, data, 512), VIRTIO_BLK_S_OK);
@@ -458,7 +468,7 @@ int main(void)
 		EITHER(test_write_zeroes),
 		EITHER(test_file_shrinks),
 		EITHER(test_any_layout),
-		EITHER(test_reset_waits),
+		cmocka_unit_test_setup_teardown(test_reset_waits, setup, teardown),
 		EITHER(test_save_load),
 		EITHER(test_file_in_memory),
 		cmocka_unit_test_setup_teardown(test_readonly, setup_readonly, teardown),
