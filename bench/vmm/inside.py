@@ -12,6 +12,8 @@ import pathlib
 import re
 import selectors
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,16 +21,16 @@ import threading
 import time
 
 FIRST_WORDS = b"guest: first words"
-MEMORY_MIB = 512
+MEMORY_MIB = 1024
 LIMIT_S = 600
 DEBUGFS = pathlib.Path("/sys/kernel/debug")
-# The words of src/machine/hullvmm.c, for both sides.
-KERNEL_WORDS = ("cryptomgr.notests quiet audit=0 nowatchdog panic=-1 reboot=t 8250.nr_uarts=1"
-                " console=ttyS0")
+# The words of src/machine/hullvmm.c, for both sides; the serial port is for the guest's first words alone.
+KERNEL_WORDS = "cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=a 8250.nr_uarts=1 pci=noearly console=ttyS0 loglevel=3"
 GUEST_RAM_MIN_BYTES = 64 << 20
 DISK_BYTES = 256 << 20
 CONSOLE_BYTES = 100_000_000
-HELD_BYTES = 384 << 20
+HELD_BYTES = 512 << 20
+RETURN_LIMIT_S = 60
 
 
 def figure(name, value):
@@ -71,6 +73,10 @@ class Machine:
                     self.at_first_words = {"s": time.monotonic() - self.started_s, **self.counted()}
                     self.first_words.set()
 
+    def wait_ready(self):
+        """Until the guest takes commands: the process of the hypervisor."""
+        return int(self.process.stdout.readline().split()[2])
+
     def counted(self):
         return {name: counter(name) - value for name, value in self.before.items()}
 
@@ -80,15 +86,19 @@ class Machine:
             raise SystemExit(f"no first words: {self.process.stderr.read()[-500:]}")
         return self.at_first_words
 
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+        self.reader.join(10)
+
     def end(self):
-        out, err = self.process.communicate(timeout=LIMIT_S)
+        _, err = self.process.communicate(timeout=LIMIT_S)
         self.reader.join(10)
         if self.process.returncode != 0:
             raise SystemExit(f"{self.process.args[0]}: {err[-500:]}")
-        return dict(re.findall(r"^([a-z0-9-]+) ([0-9.]+) ", out, re.M))
 
 
-def hypervisor_pid(name):
+def process_named(name):
     for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
             if comm.read_text().strip() == name:
@@ -129,14 +139,17 @@ class Bench:
         self.count += 1
         return self.scratch / f"console.{self.count}"
 
-    def ours_argv(self, kernel, console, *commands):
-        return [self.build / "bench" / "vmm" / "vmm-bench", "--kernel", kernel.vmlinux, "--initrd", kernel.initrd,
-                "--memory-mib", str(MEMORY_MIB), "--console", console, "--disk", self.disk, *commands]
+    def ours_argv(self, kernel, *words):
+        return [str(word) for word in (
+            self.build / "bench" / "vmm" / "vmm-bench", "--kernel", kernel.vmlinux, "--initrd", kernel.initrd,
+            "--memory-mib", MEMORY_MIB, "--cmdline", KERNEL_WORDS, "--disk", self.disk, *words)]
 
-    def start_hull(self, kernel, *commands, machine="hull-vmm"):
+    def environment(self, machine):
+        return {"HULL_MACHINE": machine, "HULL_LIBEXEC": str(self.build / "bin")}
+
+    def start_hull(self, kernel, *commands):
         console = self.console()
-        return Machine([str(word) for word in self.ours_argv(kernel, console, *commands)], console,
-                       {"HULL_MACHINE": machine, "HULL_LIBEXEC": str(self.build / "bin")})
+        return Machine(self.ours_argv(kernel, "--console", console, *commands), console, self.environment("hull-vmm"))
 
     def microvm_argv(self, kernel, console, port):
         return ["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-smp", "1",
@@ -152,7 +165,6 @@ class Bench:
     @contextlib.contextmanager
     def start_microvm(self, kernel):
         """Yields the machine and the socket at the other end of its port, ready for commands."""
-        import socket
         console, port = self.console(), self.scratch / f"port.{self.count}"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(port))
@@ -167,9 +179,7 @@ class Bench:
             with link, link.makefile("rw") as talk:
                 yield machine, talk
         finally:
-            machine.process.kill()
-            machine.process.communicate()
-            machine.reader.join(10)
+            machine.kill()
 
     # ---- the parts ----
 
@@ -198,37 +208,30 @@ class Bench:
         figure(f"{name}-ready-exits", found["io_exits"] + found["mmio_exits"])
 
     def memory(self):
-        machine = self.start_hull(self.debian, "wait 3000")
-        machine.wait_first_words()
-        time.sleep(1)
-        while not (pid := hypervisor_pid("hull-vmm")) or resident(pid) < 32 << 10:
-            time.sleep(0.1)
-        time.sleep(3)
+        machine = self.start_hull(self.debian, f"wait {LIMIT_S * 1000}")
+        pid = machine.wait_ready()
         figure("hull-ready-exits", sum(machine.counted()[name] for name in ("io_exits", "mmio_exits")))
         figure("hull-pss-KiB", pss_beyond_ram(pid))
-        machine.end()
+        machine.kill()
         with self.start_microvm(self.debian) as (machine, talk):
             talk.readline()
             figure("qemu-pss-KiB", pss_beyond_ram(machine.process.pid))
 
     def balloon(self):
-        """What the guest gives up goes back to the host within the time that it is given here."""
-        kernel = self.debian
-        machine = self.start_hull(kernel, f"hold {HELD_BYTES}", "wait 30000", "release", "wait 60000")
-        machine.wait_first_words()
-        pid = hypervisor_pid("hull-vmm")
-        held = 0
-        low = None
-        while machine.process.poll() is None:
-            with contextlib.suppress(OSError, TypeError):
-                now = resident(pid)
-                if now >= held:
-                    held, low = now, now
-                low = min(low, now)
-            time.sleep(0.2)
-        machine.end()
+        """The host's share of what a guest takes and gives up again."""
+        machine = self.start_hull(self.debian, f"hold {HELD_BYTES}", "release", f"wait {LIMIT_S * 1000}")
+        pid = machine.wait_ready()
+        line = ""
+        while not line.startswith("host-rss "):
+            line = machine.process.stdout.readline()
+        held = left = int(line.split()[1])
+        deadline_s = time.monotonic() + RETURN_LIMIT_S
+        while time.monotonic() < deadline_s:
+            left = min(left, resident(pid))
+            time.sleep(0.5)
         figure("hull-held-KiB", held)
-        figure("hull-left-KiB", low)
+        figure("hull-left-KiB", left)
+        machine.kill()
 
     def devices(self):
         commands = ["random /dev/vda 4096 1 2000", "random /dev/vda 4096 32 8000",
@@ -236,27 +239,26 @@ class Bench:
                     f"console-out {CONSOLE_BYTES}", f"console-in {CONSOLE_BYTES}"]
         for _ in range(self.rounds):
             for machine in ("hull-vmm", "qemu"):
-                running = self.start_hull(self.debian, *commands, machine=machine)
-                for name, value in running.end().items():
+                out = subprocess.run(self.ours_argv(self.debian, *commands), check=True, capture_output=True, text=True,
+                                     timeout=LIMIT_S, env={**os.environ, **self.environment(machine)}).stdout
+                for name, value in re.findall(r"^([a-z0-9-]+) ([0-9.]+) ", out, re.M):
                     if not name.startswith("host"):
                         figure(f"{machine}-{name}", value)
 
     def calls(self):
         """System calls from exec to the first KVM_RUN, all threads."""
         trace = self.scratch / "trace"
-        machine = self.start_hull(self.debian)
-        machine.end()
-        argv = [str(word) for word in self.ours_argv(self.debian, self.scratch / "null")]
-        subprocess.run(["strace", "-f", "-qq", "-o", trace, *argv], check=True, capture_output=True,
-                       env={**os.environ, "HULL_MACHINE": "hull-vmm", "HULL_LIBEXEC": str(self.build / "bin")})
+        subprocess.run(["strace", "-f", "-qq", "-o", trace, *self.ours_argv(self.debian)], check=True,
+                       capture_output=True, env={**os.environ, **self.environment("hull-vmm")})
         figure("hull-calls", calls_to_run(trace, "/hull-vmm"))
         port = self.scratch / "no-port"
         argv = self.microvm_argv(self.debian, self.scratch / "null", port)
         argv[argv.index(f"socket,id=port,path={port}")] = "null,id=port"
+        trace.unlink()
         with subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *argv], stdout=subprocess.DEVNULL) as process:
-            while "KVM_RUN" not in (trace.read_text() if trace.exists() else "") and process.poll() is None:
+            while process.poll() is None and not (trace.exists() and "KVM_RUN" in trace.read_text()):
                 time.sleep(0.5)
-            os.kill(hypervisor_pid("qemu-system-x86"), 9)
+            os.kill(process_named("qemu-system-x86"), signal.SIGKILL)
         figure("qemu-calls", calls_to_run(trace, "qemu-system-x86_64"))
 
     def close(self):
@@ -264,15 +266,24 @@ class Bench:
 
 
 def calls_to_run(trace, program):
-    """Lines of the process that executed @program, from then to the first KVM_RUN."""
-    counting, count = False, 0
+    """System calls of @program's process, all threads, from its execve to the first KVM_RUN.
+
+    Threads are those that appear after the execve: their starter makes no more processes then, and what clone()
+    returns is of another pid namespace.
+    """
+    others, threads, count = set(), set(), 0
     for line in trace.read_text().splitlines():
-        if f'execve("{program}' in line or f'/{program}"' in line and "execve(" in line and "= 0" in line:
-            counting, count = True, 0
-        if counting and " resumed>" not in line and "+++" not in line and "---" not in line:
+        thread, call = line.split(None, 1)
+        if call.startswith("execve(") and f'{program}"' in call:
+            threads, count = {thread}, 0
+        elif threads and thread not in others:
+            threads.add(thread)
+        if thread not in threads:
+            others.add(thread)
+        elif not call.startswith(("<...", "+++", "---")):
             count += 1
-        if counting and "KVM_RUN" in line:
-            return count
+            if "KVM_RUN" in call:
+                return count
     raise SystemExit(f"{program} never ran a processor")
 
 
