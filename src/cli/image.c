@@ -9,9 +9,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/confirm.h"
 #include "cli/documents.h"
-#include "cli/format.h"
 #include "engine/system.h"
 
 void image_print_removed(const struct engine_image_removed *removed, bool capital)
@@ -111,58 +109,4 @@ const struct command command_image_inspect = {
 	.min_words = 1,
 	.max_words = COMMAND_MANY,
 	.run = run_inspect,
-};
-
-/* ---- prune ---- */
-
-struct prune_args {
-	bool all, force;
-	struct strv filters;
-};
-
-static const struct opt prune_opts[] = {
-	{ 'a', "all", OPT_BOOL, offsetof(struct prune_args, all), NULL, NULL,
-	  "All images that no container uses, not only those without a name" },
-	{ 0, "filter", OPT_LIST, offsetof(struct prune_args, filters), "KEY=VALUE", NULL,
-	  "Only images with: until, label" },
-	{ 'f', "force", OPT_BOOL, offsetof(struct prune_args, force), NULL, NULL, "Do not ask" },
-	OPT_END,
-};
-
-static int run_prune(struct cli *cli, const void *args, char **words, int words_len,
-		     struct err *err)
-{
-	const struct prune_args *a = args;
-	auto_done(engine_image_removed) removed = { 0 };
-	char text[FORMAT_TEXT_BYTES];
-	uint64_t bytes = 0;
-	struct engine *e;
-	int r;
-
-	(void)words;
-	(void)words_len;
-	if (!a->force && !confirm(a->all ? "This will remove all images that no container uses."
-					 : "This will remove all images without a name."))
-		return 0;
-	r = cli_engine(cli, CLI_ENGINE_WRITE, &e, err);
-	if (r == 0)
-		r = engine_image_prune(e, a->all, &a->filters, &removed, &bytes, err);
-	if (r < 0)
-		return r;
-	if (removed.untagged.len + removed.deleted.len > 0) {
-		printf("Deleted Images:\n");
-		image_print_removed(&removed, false);
-		printf("\n");
-	}
-	printf("Total reclaimed space: %s\n", format_bytes(bytes, text));
-
-	return 0;
-}
-
-const struct command command_image_prune = {
-	.usage = "[OPTIONS]",
-	.summary = "Remove images that are not used",
-	.opts = prune_opts,
-	.args_bytes = sizeof(struct prune_args),
-	.run = run_prune,
 };

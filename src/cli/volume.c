@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "cli/commands.h"
-#include "cli/confirm.h"
 #include "cli/documents.h"
 #include "cli/format.h"
 #include "wire/json.h"
@@ -206,59 +205,4 @@ const struct command command_volume_remove = {
 	.min_words = 1,
 	.max_words = COMMAND_MANY,
 	.run = run_remove,
-};
-
-/* ---- prune ---- */
-
-struct prune_args {
-	bool all, force;
-	struct strv filters;
-};
-
-static const struct opt prune_opts[] = {
-	{ 'a', "all", OPT_BOOL, offsetof(struct prune_args, all), NULL, NULL,
-	  "Also those that have been given a name" },
-	{ 0, "filter", OPT_LIST, offsetof(struct prune_args, filters), "KEY=VALUE", NULL,
-	  "Only volumes with: label" },
-	{ 'f', "force", OPT_BOOL, offsetof(struct prune_args, force), NULL, NULL, "Do not ask" },
-	OPT_END,
-};
-
-static int run_prune(struct cli *cli, const void *args, char **words, int words_len,
-		     struct err *err)
-{
-	const struct prune_args *a = args;
-	auto_done(strv) names = { 0 };
-	char text[FORMAT_TEXT_BYTES];
-	uint64_t bytes = 0;
-	struct engine *e;
-	int r;
-
-	(void)words;
-	(void)words_len;
-	if (!a->force && !confirm(a->all ? "This will remove all volumes that no container uses."
-					 : "This will remove all anonymous volumes that no "
-					   "container uses."))
-		return 0;
-	r = cli_engine(cli, CLI_ENGINE_WRITE, &e, err);
-	if (r == 0)
-		r = engine_volume_prune(e, a->all, &a->filters, &names, &bytes, err);
-	if (r < 0)
-		return r;
-	if (names.len > 0)
-		printf("Deleted Volumes:\n");
-	for (size_t i = 0; i < names.len; i++)
-		printf("%s\n", names.items[i]);
-	printf("%sTotal reclaimed space: %s\n", names.len > 0 ? "\n" : "",
-	       format_bytes(bytes, text));
-
-	return 0;
-}
-
-const struct command command_volume_prune = {
-	.usage = "[OPTIONS]",
-	.summary = "Remove volumes that are not used",
-	.opts = prune_opts,
-	.args_bytes = sizeof(struct prune_args),
-	.run = run_prune,
 };

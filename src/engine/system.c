@@ -76,11 +76,13 @@ static int label_filters(const struct strv *filters, struct strv *ret)
 int engine_prune(struct engine *e, unsigned flags, const struct strv *filters,
 		 struct engine_pruned *ret, struct err *err)
 {
-	static const char *const keys[] = { "until", "label", "label!", NULL };
+	static const char *const keys[] = { "label", "label!", NULL };
+	static const char *const more_keys[] = { "until", "label", "label!", NULL };
+	bool volumes_alone = !(flags & (ENGINE_PRUNE_CONTAINERS | ENGINE_PRUNE_IMAGES));
 	auto_done(strv) labels = { 0 };
 	struct store_usage before, after;
 	uint64_t bytes;
-	int r = filter_check(filters, keys, err);
+	int r = filter_check(filters, volumes_alone ? keys : more_keys, err);
 
 	if (r == 0)
 		r = label_filters(filters, &labels);
@@ -89,7 +91,8 @@ int engine_prune(struct engine *e, unsigned flags, const struct strv *filters,
 	if (r == 0 && (flags & ENGINE_PRUNE_CONTAINERS))
 		r = prune_containers(e, filters, &ret->containers, err);
 	if (r == 0 && (flags & ENGINE_PRUNE_VOLUMES))
-		r = engine_volume_prune(e, false, &labels, &ret->volumes, &bytes, err);
+		r = engine_volume_prune(e, flags & ENGINE_PRUNE_ALL_VOLUMES, &labels, &ret->volumes,
+					&bytes, err);
 	if (r == 0 && (flags & ENGINE_PRUNE_IMAGES))
 		r = engine_image_prune(e, flags & ENGINE_PRUNE_ALL_IMAGES, filters, &ret->images,
 				       &bytes, err);

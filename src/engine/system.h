@@ -38,13 +38,14 @@ enum engine_prune_flags {
 	ENGINE_PRUNE_IMAGES = 1 << 1,
 	ENGINE_PRUNE_ALL_IMAGES = 1 << 2, /* not only those without a name */
 	ENGINE_PRUNE_VOLUMES = 1 << 3,	  /* anonymous ones */
+	ENGINE_PRUNE_ALL_VOLUMES = 1 << 4,
 };
 
 /**
  * engine_prune() - Remove what is not in use
  * @e:		engine
  * @flags:	enum engine_prune_flags
- * @filters:	until, label; NULL: none
+ * @filters:	until, label (of volumes alone: label); NULL: none
  * @ret:	what went
  * @err:	filled in on failure
  *
