@@ -27,12 +27,7 @@ static const struct spec_field mount_fields[] = {
 	SPEC_BOOL(engine_mount, make_source, "makeSource"),
 };
 
-static const struct spec_shape mount_shape = {
-	.what = "mount",
-	.bytes = sizeof(struct engine_mount),
-	.fields = mount_fields,
-	.fields_len = ARRAY_SIZE(mount_fields),
-};
+static const struct spec_shape mount_shape = SPEC_SHAPE(engine_mount, "mount", mount_fields);
 
 static const struct spec_field modes_fields[] = {
 	SPEC_TEXT(engine_modes, network, "network", TEXT_MAX_BYTES),
@@ -43,12 +38,7 @@ static const struct spec_field modes_fields[] = {
 	SPEC_TEXT(engine_modes, cgroupns, "cgroupns", TEXT_MAX_BYTES),
 };
 
-static const struct spec_shape modes_shape = {
-	.what = "modes",
-	.bytes = sizeof(struct engine_modes),
-	.fields = modes_fields,
-	.fields_len = ARRAY_SIZE(modes_fields),
-};
+static const struct spec_shape modes_shape = SPEC_SHAPE(engine_modes, "modes", modes_fields);
 
 static const struct spec_field config_fields[] = {
 	SPEC_TEXT(engine_config, hostname, "hostname", TEXT_MAX_BYTES),
@@ -88,12 +78,8 @@ static const struct spec_field config_fields[] = {
 	SPEC_U64(engine_config, log_max_files, "logMaxFiles"),
 };
 
-static const struct spec_shape config_shape = {
-	.what = "container config",
-	.bytes = sizeof(struct engine_config),
-	.fields = config_fields,
-	.fields_len = ARRAY_SIZE(config_fields),
-};
+static const struct spec_shape config_shape =
+	SPEC_SHAPE(engine_config, "container config", config_fields);
 
 void engine_config_done(struct engine_config *config)
 {

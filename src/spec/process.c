@@ -53,13 +53,8 @@ static int rlimit_check(const void *thing, struct err *err)
 	return 0;
 }
 
-static const struct spec_shape rlimit_shape = {
-	.what = "resource limit",
-	.bytes = sizeof(struct spec_rlimit),
-	.fields = rlimit_fields,
-	.fields_len = ARRAY_SIZE(rlimit_fields),
-	.check = rlimit_check,
-};
+static const struct spec_shape rlimit_shape =
+	SPEC_SHAPE(spec_rlimit, "resource limit", rlimit_fields, .check = rlimit_check);
 
 static const struct spec_field process_fields[] = {
 	SPEC_STRV(spec_process, args, "args", PROCESS_MAX_STRINGS),
@@ -98,13 +93,8 @@ static int process_check(const void *thing, struct err *err)
 	return process->cwd ? spec_check_absolute(process->cwd, "working directory", err) : 0;
 }
 
-const struct spec_shape spec_process_shape = {
-	.what = "process specification",
-	.bytes = sizeof(struct spec_process),
-	.fields = process_fields,
-	.fields_len = ARRAY_SIZE(process_fields),
-	.check = process_check,
-};
+const struct spec_shape spec_process_shape =
+	SPEC_SHAPE(spec_process, "process specification", process_fields, .check = process_check);
 
 void spec_process_done(struct spec_process *process)
 {

@@ -38,13 +38,8 @@ static int resources_check(const void *thing, struct err *err)
 	return 0;
 }
 
-const struct spec_shape spec_resources_shape = {
-	.what = "resource specification",
-	.bytes = sizeof(struct spec_resources),
-	.fields = resources_fields,
-	.fields_len = ARRAY_SIZE(resources_fields),
-	.check = resources_check,
-};
+const struct spec_shape spec_resources_shape = SPEC_SHAPE(
+	spec_resources, "resource specification", resources_fields, .check = resources_check);
 
 void spec_resources_done(struct spec_resources *resources)
 {
@@ -79,12 +74,8 @@ static const struct spec_field stats_fields[] = {
 	STATS_FIELD(cpus, "cpus"),
 };
 
-static const struct spec_shape stats_shape = {
-	.what = "resource statistics",
-	.bytes = sizeof(struct spec_stats),
-	.fields = stats_fields,
-	.fields_len = ARRAY_SIZE(stats_fields),
-};
+static const struct spec_shape stats_shape =
+	SPEC_SHAPE(spec_stats, "resource statistics", stats_fields);
 
 int spec_stats_encode(const struct spec_stats *stats, char **ret_text, struct err *err)
 {

@@ -74,13 +74,8 @@ static int mount_check(const void *thing, struct err *err)
 	return known ? 0 : refuse(err, "mount propagation", mount->propagation);
 }
 
-static const struct spec_shape mount_shape = {
-	.what = "mount",
-	.bytes = sizeof(struct spec_mount),
-	.fields = mount_fields,
-	.fields_len = ARRAY_SIZE(mount_fields),
-	.check = mount_check,
-};
+static const struct spec_shape mount_shape =
+	SPEC_SHAPE(spec_mount, "mount", mount_fields, .check = mount_check);
 
 /* ---- devices and files ---- */
 
@@ -106,13 +101,8 @@ static int device_check(const void *thing, struct err *err)
 	return 0;
 }
 
-static const struct spec_shape device_shape = {
-	.what = "device",
-	.bytes = sizeof(struct spec_device),
-	.fields = device_fields,
-	.fields_len = ARRAY_SIZE(device_fields),
-	.check = device_check,
-};
+static const struct spec_shape device_shape =
+	SPEC_SHAPE(spec_device, "device", device_fields, .check = device_check);
 
 static const struct spec_field file_fields[] = {
 	SPEC_TEXT(spec_file, target, "target", SANDBOX_MAX_PATH),
@@ -127,13 +117,8 @@ static int file_check(const void *thing, struct err *err)
 	return check_target(file->target, "file target", err);
 }
 
-static const struct spec_shape file_shape = {
-	.what = "file",
-	.bytes = sizeof(struct spec_file),
-	.fields = file_fields,
-	.fields_len = ARRAY_SIZE(file_fields),
-	.check = file_check,
-};
+static const struct spec_shape file_shape =
+	SPEC_SHAPE(spec_file, "file", file_fields, .check = file_check);
 
 /* ---- namespaces ---- */
 
@@ -160,13 +145,8 @@ static int namespaces_check(const void *thing, struct err *err)
 	return 0;
 }
 
-static const struct spec_shape namespaces_shape = {
-	.what = "choice of namespaces",
-	.bytes = sizeof(struct spec_namespaces),
-	.fields = namespaces_fields,
-	.fields_len = ARRAY_SIZE(namespaces_fields),
-	.check = namespaces_check,
-};
+static const struct spec_shape namespaces_shape = SPEC_SHAPE(
+	spec_namespaces, "choice of namespaces", namespaces_fields, .check = namespaces_check);
 
 /* ---- the whole ---- */
 
@@ -253,13 +233,8 @@ static int sandbox_check(const void *thing, struct err *err)
 	return 0;
 }
 
-static const struct spec_shape sandbox_shape = {
-	.what = "sandbox specification",
-	.bytes = sizeof(struct spec_sandbox),
-	.fields = sandbox_fields,
-	.fields_len = ARRAY_SIZE(sandbox_fields),
-	.check = sandbox_check,
-};
+static const struct spec_shape sandbox_shape =
+	SPEC_SHAPE(spec_sandbox, "sandbox specification", sandbox_fields, .check = sandbox_check);
 
 void spec_sandbox_done(struct spec_sandbox *spec)
 {

@@ -110,6 +110,13 @@ struct spec_shape {
 			.max = (most)                                                 \
 	}
 
+/* The shape of struct @type with the table @table; then .check, where there is one. */
+#define SPEC_SHAPE(type, text, table, ...)                                       \
+	{                                                                        \
+		.what = (text), .bytes = sizeof(struct type), .fields = (table), \
+		.fields_len = ARRAY_SIZE(table), __VA_ARGS__                     \
+	}
+
 /* Shapes that more than one document contains. */
 extern const struct spec_shape spec_process_shape, spec_resources_shape;
 

@@ -40,13 +40,8 @@ static int tool_check(const void *thing, struct err *err)
 	return needs_path ? spec_check_absolute(tool->path, "path", err) : 0;
 }
 
-static const struct spec_shape tool_shape = {
-	.what = "tool specification",
-	.bytes = sizeof(struct spec_tool),
-	.fields = tool_fields,
-	.fields_len = ARRAY_SIZE(tool_fields),
-	.check = tool_check,
-};
+static const struct spec_shape tool_shape =
+	SPEC_SHAPE(spec_tool, "tool specification", tool_fields, .check = tool_check);
 
 void spec_tool_done(struct spec_tool *tool)
 {
