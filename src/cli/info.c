@@ -41,9 +41,10 @@ static void print_levels(const json_t *info)
 	json_array_foreach (json_object_get(info, "Levels"), i, level) {
 		bool usable = json_is_true(json_object_get(level, "Usable"));
 
-		printf(" %s: %s%s\n", text_of(level, "Name"),
+		printf(" %s: %s%s%s%s\n", text_of(level, "Name"),
 		       usable ? "works on this host" : "not on this host: ",
-		       text_of(level, "Reason"));
+		       text_of(level, "Reason"), *text_of(level, "Remark") ? ", by " : "",
+		       text_of(level, "Remark"));
 		if (!usable && *text_of(level, "Hint"))
 			printf("  hint: %s\n", text_of(level, "Hint"));
 	}

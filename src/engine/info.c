@@ -58,6 +58,8 @@ static void set_level(json_t *levels, const struct monitor_level *level)
 
 	json_set_text(object, "Name", level->name);
 	json_set_bool(object, "Usable", usable);
+	if (usable && *err_text(&why, text, sizeof(text)))
+		json_set_text(object, "Remark", text);
 	if (!usable) {
 		json_set_text(object, "Reason", err_text(&why, text, sizeof(text)));
 		json_set_text(object, "Hint", why.hint);

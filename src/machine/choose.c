@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "machine/kvm.h"
+
 #define CHOICE "HULL_MACHINE"
 
 int machine_find(const char *name, const struct machine_ops **ret, struct err *err)
@@ -23,6 +25,19 @@ int machine_find(const char *name, const struct machine_ops **ret, struct err *e
 
 	return err_setk(err, ERR_USAGE, EINVAL, "there is no hypervisor '%s': hull-vmm or qemu",
 			name);
+}
+
+void machine_remark(const struct machine_ops *ops, struct err *ret)
+{
+	struct err why = ERR_INIT;
+	char text[sizeof(why.frames)];
+
+	/* The probe of hull-vmm is the same. */
+	if (ops == &machine_hullvmm_ops || kvm_probe(&why) == 0)
+		err_set(ret, 0, "%s on KVM", ops->name);
+	else
+		err_set(ret, 0, "%s without KVM: %s", ops->name,
+			err_text(&why, text, sizeof(text)));
 }
 
 int machine_choose(const struct machine_ops **ret, struct err *err)

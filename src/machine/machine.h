@@ -142,6 +142,9 @@ extern const struct machine_ops machine_qemu_ops;
  */
 int machine_choose(const struct machine_ops **ret, struct err *err);
 
+/* Say by what machines of @ops run here, and whether on KVM, into @ret; its code is 0. */
+void machine_remark(const struct machine_ops *ops, struct err *ret);
+
 /**
  * machine_find() - A hypervisor by name, without asking whether this host can run it
  * @name:	hull-vmm or qemu

@@ -62,7 +62,7 @@ const struct monitor_level *monitor_level_find(const char *name);
 /**
  * monitor_probe() - Can this host run @level?
  * @level:	name of a level
- * @err:	what is missing, with a hint
+ * @err:	what is missing, with a hint; or (code 0) a remark on what runs it here
  *
  * Asks a hull-monitor that is started for it, since only that program has the levels in it.
  *

@@ -49,8 +49,10 @@ static int probe_and_print(const char *level)
 	struct err err = ERR_INIT;
 	char text[sizeof(err.frames) * 2];
 
-	if (probe(level, &err) == 0)
+	if (probe(level, &err) == 0) {
+		printf("%s\n", err_text(&err, text, sizeof(text)));
 		return 0;
+	}
 	fprintf(stderr, "hull-monitor: level '%s': %s\n", level,
 		err_text(&err, text, sizeof(text)));
 	if (err.hint[0] != '\0')

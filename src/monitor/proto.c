@@ -79,6 +79,8 @@ int proto_send(int sock_fd, const struct proto_msg *msg, int64_t deadline_ns)
 
 int proto_send_reply(int sock_fd, enum proto_type to, int r, uint32_t value, const struct err *err)
 {
+	/* Of a probe that succeeds it holds a remark. */
+	bool with_err = err && (r < 0 || to == PROTO_PROBE);
 	struct {
 		struct proto_reply reply;
 		struct err err;
@@ -86,12 +88,12 @@ int proto_send_reply(int sock_fd, enum proto_type to, int r, uint32_t value, con
 	struct proto_msg msg = {
 		.type = PROTO_REPLY,
 		.body = &body,
-		.len = r < 0 ? sizeof(body) : sizeof(body.reply),
+		.len = with_err ? sizeof(body) : sizeof(body.reply),
 	};
 
 	_Static_assert(offsetof(__typeof__(body), err) == sizeof(struct proto_reply),
 		       "the error follows without a gap");
-	if (r < 0)
+	if (with_err)
 		body.err = *err;
 
 	return proto_send(sock_fd, &msg, 0);
@@ -193,7 +195,7 @@ int proto_get_reply(const struct proto_reader *in, struct proto_reply *ret, stru
 	if (in->header.type != PROTO_REPLY || proto_get(in, ret, sizeof(*ret), &rest) < 0)
 		return err_set(err, EPROTO, "the monitor sent something else than a reply");
 	*ret_rest = rest;
-	if (ret->r >= 0)
+	if (ret->r >= 0 && ret->to != PROTO_PROBE)
 		return 0;
 	if (rest.len != sizeof(sent) || ret->r < -4095)
 		return err_set(err, EPROTO, "the monitor sent a malformed reply");
@@ -202,5 +204,5 @@ int proto_get_reply(const struct proto_reader *in, struct proto_reply *ret, stru
 	if (err)
 		*err = sent;
 
-	return ret->r;
+	return MIN(ret->r, 0);
 }

@@ -57,7 +57,8 @@ struct sandbox_setup {
 /**
  * struct sandbox_ops - what a backend must provide
  * @name:	as in --isolation
- * @probe:	can this host run it? 0, or -errno with a hint saying what is missing
+ * @probe:	can this host run it? 0, perhaps with a remark (code 0) on what runs it; or -errno
+ *		with a hint saying what is missing
  * @create:	build it without running user code; caller owns @ret_sb. With a terminal
  *		@ret_tty_fd is the caller's end of it, else -1; caller owns it
  * @start:	let the first process go. An exec that fails is reported here, with kind

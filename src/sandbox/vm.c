@@ -64,7 +64,12 @@ static int vm_probe(struct err *err)
 	const struct machine_ops *ops;
 	int r = machine_choose(&ops, err);
 
-	return r < 0 ? r : guest_find_kernel(NULL, &kernel, err);
+	if (r == 0)
+		r = guest_find_kernel(NULL, &kernel, err);
+	if (r == 0)
+		machine_remark(ops, err);
+
+	return r;
 }
 
 static int vm_start(struct sandbox *sb, struct err *err)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "machine/kvm.h"
 
 static void test_qemu_unless_told(void **state)
 {
@@ -49,12 +50,30 @@ static void test_unknown_name(void **state)
 	assert_non_null(strstr(err_text(&err, text, sizeof(text)), "bochs"));
 }
 
+/* What people read: by which program, and why not on KVM. */
+static void test_remark(void **state)
+{
+	struct err why = ERR_INIT, remark = ERR_INIT;
+	bool usable = kvm_probe(&why) == 0;
+	char text[512], reason[256];
+
+	(void)state;
+	machine_remark(&machine_qemu_ops, &remark);
+	assert_int_equal(remark.code, 0);
+	(void)err_text(&remark, text, sizeof(text));
+	if (usable)
+		assert_string_equal(text, "qemu on KVM");
+	else
+		assert_non_null(strstr(text, err_text(&why, reason, sizeof(reason))));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_qemu_unless_told),
 		cmocka_unit_test(test_ours_by_name),
 		cmocka_unit_test(test_unknown_name),
+		cmocka_unit_test(test_remark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
