@@ -117,13 +117,20 @@ static void run_timers(struct loop *loop)
 int loop_once(struct loop *loop, int64_t deadline_ns, struct err *err)
 {
 	struct epoll_event batch[LOOP_BATCH], *outer = loop->batch;
-	int outer_len = loop->batch_len, n;
+	int outer_len = loop->batch_len, timeout_ms, n;
 
 	if (loop->timers && (deadline_ns < 0 || loop->timers->deadline_ns < deadline_ns))
 		deadline_ns = loop->timers->deadline_ns;
-	n = epoll_wait(loop->epoll_fd, batch, LOOP_BATCH, clock_poll_ms(deadline_ns));
-	if (n < 0 && errno != EINTR)
-		return err_sys(err, "wait for events");
+	timeout_ms = clock_poll_ms(deadline_ns);
+	if (loop->waits)
+		loop->waits(loop->waits_ctx, true);
+	n = epoll_wait(loop->epoll_fd, batch, LOOP_BATCH, timeout_ms);
+	if (n < 0)
+		n = -errno;
+	if (loop->waits)
+		loop->waits(loop->waits_ctx, false);
+	if (n < 0 && n != -EINTR)
+		return err_set(err, -n, "wait for events: %s", strerror(-n));
 
 	loop->batch = batch;
 	loop->batch_len = MAX(n, 0);

@@ -15,8 +15,17 @@
 
 #include "base/err.h"
 
+/**
+ * struct loop - made by loop_init()
+ * @epoll_fd:	of epoll
+ * @waits:	NULL, or called with true before the loop waits and with false afterwards: where
+ *		others may touch what the callbacks do, it gives their lock away meanwhile
+ * @waits_ctx:	for @waits
+ */
 struct loop {
 	int epoll_fd;
+	void (*waits)(void *ctx, bool begins);
+	void *waits_ctx;
 	bool stopped;
 	struct loop_timer *timers; /* sorted by deadline */
 	struct epoll_event *batch; /* being dispatched, NULL outside */

@@ -5,13 +5,11 @@
 #include "vmm/vmm.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
@@ -23,10 +21,9 @@
  * the driver of a device makes it grow.
  */
 static const struct confine_list loop_calls = CONFINE_LIST(
-	CONFINE_ALLOW(SYS_epoll_wait), CONFINE_ALLOW(SYS_epoll_ctl), CONFINE_ALLOW(SYS_poll),
-	CONFINE_ALLOW(SYS_futex), CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_write),
-	CONFINE_ALLOW(SYS_clock_gettime), CONFINE_ALLOW(SYS_rt_sigprocmask),
-	CONFINE_ALLOW(SYS_getpid), CONFINE_ALLOW(SYS_gettid),
+	CONFINE_ALLOW(SYS_epoll_wait), CONFINE_ALLOW(SYS_epoll_ctl), CONFINE_ALLOW(SYS_futex),
+	CONFINE_ALLOW(SYS_read), CONFINE_ALLOW(SYS_write), CONFINE_ALLOW(SYS_clock_gettime),
+	CONFINE_ALLOW(SYS_rt_sigprocmask), CONFINE_ALLOW(SYS_getpid), CONFINE_ALLOW(SYS_gettid),
 	CONFINE_ALLOW_IF(SYS_tgkill, 2, SIGUSR1), CONFINE_ALLOW(SYS_brk),
 	CONFINE_ALLOW_IF_BOTH(SYS_mmap, 2, PROT_READ | PROT_WRITE, 3, MAP_PRIVATE | MAP_ANONYMOUS),
 	CONFINE_ALLOW(SYS_munmap), CONFINE_ALLOW(SYS_close), CONFINE_ALLOW(SYS_restart_syscall),
@@ -271,24 +268,29 @@ int vmm_start(struct vmm *vmm, const struct confine_list *calls, struct err *err
 }
 
 /* Waiting happens without the lock, handling with it. */
+static void on_wait(void *ctx, bool begins)
+{
+	struct vmm *vmm = ctx;
+
+	if (begins)
+		(void)pthread_mutex_unlock(&vmm->lock);
+	else
+		(void)pthread_mutex_lock(&vmm->lock);
+}
+
 int vmm_run(struct vmm *vmm, struct err *err)
 {
-	struct pollfd pfd = { .fd = vmm->loop.epoll_fd, .events = POLLIN };
-	int64_t deadline_ns;
 	int r = 0;
 
-	while (r == 0) {
-		(void)pthread_mutex_lock(&vmm->lock);
-		r = vmm->end ? 1 : loop_once(&vmm->loop, 0, err);
-		deadline_ns = vmm->loop.timers ? vmm->loop.timers->deadline_ns : -1;
-		if (vmm->end)
-			r = 1;
-		(void)pthread_mutex_unlock(&vmm->lock);
-		if (r == 0 && poll(&pfd, 1, clock_poll_ms(deadline_ns)) < 0 && errno != EINTR)
-			r = err_sys(err, "wait for events");
-	}
+	vmm->loop.waits = on_wait;
+	vmm->loop.waits_ctx = vmm;
+	(void)pthread_mutex_lock(&vmm->lock);
+	while (r == 0 && !vmm->end)
+		r = loop_once(&vmm->loop, -1, err);
+	(void)pthread_mutex_unlock(&vmm->lock);
+	vmm->loop.waits = NULL;
 
-	return r < 0 ? r : 0;
+	return r;
 }
 
 void vmm_get_stats(const struct vmm *vmm, struct vmmproto_stats *ret)

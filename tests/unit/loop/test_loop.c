@@ -302,13 +302,70 @@ static void test_signals(void **state)
 	close(fd);
 }
 
+/* Who gives a lock away while the loop waits: what comes meanwhile is seen, with the lock held. */
+struct lock {
+	int write_fd, waited;
+	bool held, held_in_callback;
+};
+
+static void on_wait(void *ctx, bool begins)
+{
+	struct lock *lock = ctx;
+
+	assert_int_equal(lock->held, begins);
+	lock->held = !begins;
+	lock->waited += begins;
+	if (begins)
+		assert_int_equal(write(lock->write_fd, "x", 1), 1);
+	errno = 0; /* as a lock may do */
+}
+
+static void on_locked_event(void *ctx, uint32_t events UNUSED)
+{
+	struct lock *lock = ctx;
+
+	lock->held_in_callback = lock->held;
+}
+
+static void test_waits_without_lock(void **state)
+{
+	struct loop loop;
+	struct watched w;
+	struct lock lock = { .held = true };
+
+	(void)state;
+	assert_int_equal(loop_init(&loop, NULL), 0);
+	watched_open(&w, &loop);
+	w.source.fn = on_locked_event;
+	w.source.ctx = &lock;
+	lock.write_fd = w.write_fd;
+	loop.waits = on_wait;
+	loop.waits_ctx = &lock;
+	assert_int_equal(loop_once(&loop, -1, NULL), 0);
+	assert_int_equal(lock.waited, 1);
+	assert_true(lock.held);
+	assert_true(lock.held_in_callback);
+	watched_close(&w);
+	/* A wait that fails says so all the same. */
+	loop_done(&loop);
+	lock.write_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(loop_once(&loop, 0, NULL), -EBADF);
+	assert_true(lock.held);
+	fd_close(lock.write_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_events),		cmocka_unit_test(test_removes_itself),
-		cmocka_unit_test(test_removes_another), cmocka_unit_test(test_timer_order),
-		cmocka_unit_test(test_timer_callbacks), cmocka_unit_test(test_timer_wakes),
-		cmocka_unit_test(test_run_stops),	cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_removes_itself),
+		cmocka_unit_test(test_removes_another),
+		cmocka_unit_test(test_timer_order),
+		cmocka_unit_test(test_timer_callbacks),
+		cmocka_unit_test(test_timer_wakes),
+		cmocka_unit_test(test_waits_without_lock),
+		cmocka_unit_test(test_run_stops),
+		cmocka_unit_test(test_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
