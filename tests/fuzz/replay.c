@@ -14,7 +14,8 @@
 #include "base/macro.h"
 
 #define MAX_BYTES (4 * MIB)
-#define CUTS 64 /* of each file */
+#define CUTS_MAX 64 /* of each file */
+#define RUNS 512    /* about as many cuts of all files */
 
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -29,22 +30,34 @@ static void run(const char *bytes, size_t len)
 	free(copy);
 }
 
-static void replay(int dir_fd, const char *name)
+static void replay(int dir_fd, const char *name, size_t cuts)
 {
 	auto_free char *bytes = NULL;
 	size_t len;
 
 	fuzz_assert(fd_read_file(dir_fd, name, MAX_BYTES, &bytes, &len, NULL) == 0);
-	for (size_t i = 0; i < CUTS; i++)
-		run(bytes, len * i / CUTS);
+	for (size_t i = 0; i < cuts; i++)
+		run(bytes, len * i / cuts);
 	run(bytes, len);
+}
+
+static size_t count_files(DIR *dir)
+{
+	struct dirent *entry;
+	size_t count = 0;
+
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	rewinddir(dir);
+
+	return count;
 }
 
 int main(int argc, char *argv[])
 {
 	DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
 	struct dirent *entry;
-	int count = 0;
+	size_t count;
 
 	if (!dir) {
 		(void)fprintf(stderr, "usage: %s CORPUS-DIRECTORY\n", argv[0]);
@@ -53,14 +66,12 @@ int main(int argc, char *argv[])
 	if (LLVMFuzzerInitialize)
 		(void)LLVMFuzzerInitialize(&argc, &argv);
 	run("", 0);
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		replay(dirfd(dir), entry->d_name);
-		count++;
-	}
+	count = count_files(dir);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			replay(dirfd(dir), entry->d_name, MIN(CUTS_MAX, RUNS / count + 1));
 	closedir(dir);
-	printf("%d inputs\n", count);
+	printf("%zu inputs\n", count);
 
 	return count > 0 ? 0 : 1;
 }

@@ -87,10 +87,15 @@ static uint32_t number(struct input *in, unsigned bytes)
 }
 
 /* An address: mostly one of the scratch area, else one at an edge. */
-static uint64_t address(struct input *in)
+static uint64_t address(const struct lying_guest *g, struct input *in)
 {
-	static const uint64_t edges[] = { 0, LYING_GUEST_BYTES - 16, LYING_GUEST_BYTES,
-					  UINT64_MAX - 15, MIB };
+	const uint64_t edges[] = { 0,
+				   LYING_GUEST_BYTES - 16,
+				   LYING_GUEST_BYTES,
+				   UINT64_MAX - 15,
+				   MIB,
+				   g->file_gpa,
+				   g->file_gpa + LYING_GUEST_FILE_BYTES - 16 };
 	uint8_t how = byte(in);
 
 	if (how >= 0xf0)
@@ -159,7 +164,7 @@ static void request(struct lying_guest *g, struct input *in)
 	for (size_t i = 0; i < head_len; i++)
 		head[i] = byte(in);
 	for (size_t i = 0; i < len; i++)
-		bufs[i] = (struct guest_buf){ .gpa = i ? address(in) : SCRATCH_GPA,
+		bufs[i] = (struct guest_buf){ .gpa = i ? address(g, in) : SCRATCH_GPA,
 					      .bytes = i ? length(in) : (uint32_t)head_len,
 					      .writable = i && byte(in) % 2 };
 	if (len > g->queues[queue].size)
@@ -175,7 +180,7 @@ static void raw_descriptor(struct lying_guest *g, struct input *in)
 
 	if (!is_set_up(g, queue))
 		return;
-	desc.addr = address(in);
+	desc.addr = address(g, in);
 	desc.len = length(in);
 	desc.flags = byte(in) % 16;
 	desc.next = byte(in) % 16;
@@ -198,7 +203,7 @@ static void indirect_request(struct lying_guest *g, struct input *in)
 		uint8_t flags = byte(in);
 
 		inner[i] = (struct vring_desc){
-			.addr = htole64(address(in)),
+			.addr = htole64(address(g, in)),
 			.len = htole32(length(in)),
 			.flags = htole16(flags & 0x80
 						 ? flags % 16

@@ -69,6 +69,23 @@ static void address_wraps(struct lying_guest *g, unsigned queue)
 	bad_buffer(g, queue, 0, UINT32_MAX);
 }
 
+/* What is mapped for reading is no place to write to, and ends where it ends. */
+static void file_in_memory(struct lying_guest *g, unsigned queue)
+{
+	const struct vring_desc bad[] = {
+		{ .addr = g->file_gpa, .len = 512, .flags = VRING_DESC_F_WRITE },
+		{ .addr = g->file_gpa + LYING_GUEST_FILE_BYTES - 16, .len = 17 },
+		{ .addr = g->file_gpa - 1, .len = 2 },
+		{ .addr = g->file_gpa, .len = 32, .flags = VRING_DESC_F_INDIRECT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		guest_desc(g, queue, 0, bad[i]);
+		must_break(g, queue);
+		guest_start(g, ALL_FEATURES);
+	}
+}
+
 static void loop_of_one(struct lying_guest *g, unsigned queue)
 {
 	guest_desc(g, queue, 0,
@@ -377,6 +394,7 @@ static void sizes_not_offered(struct lying_guest *g, unsigned queue)
 const struct attack queue_attacks[] = {
 	{ "buffer at the end of memory", .on_queue = end_of_memory },
 	{ "address wraps around", .on_queue = address_wraps },
+	{ "file in memory written to, or beyond its end", .on_queue = file_in_memory },
 	{ "chain that loops", .on_queue = loop_of_one },
 	{ "chain of writable buffers that loops", .on_queue = loop_of_writable },
 	{ "chain of empty buffers that loops", .on_queue = loop_of_nothing },

@@ -39,11 +39,24 @@ static void guard_memory(struct lying_guest *g)
 	}
 }
 
+/* A file behind RAM, which is read like it. */
+static void add_file(struct lying_guest *g)
+{
+	const struct memory_region *file;
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, LYING_GUEST_FILE_BYTES), 0);
+	assert_int_equal(memory_add_file(&g->memory, fd, &file, NULL), 0);
+	assert_int_equal(close(fd), 0);
+	g->file_gpa = file->start;
+}
+
 void lying_guest_init(struct lying_guest *g)
 {
 	*g = (struct lying_guest){ .next_gpa = MIB };
 	assert_int_equal(memory_init(&g->memory, LYING_GUEST_BYTES, MEMORY_SHARED, -1, NULL), 0);
 	guard_memory(g);
+	add_file(g);
 	assert_int_equal(irq_router_init(&g->router, -1, NULL), 0);
 	pci_bus_init(&g->bus, &g->router);
 	assert_int_equal(loop_init(&g->loop, NULL), 0);

@@ -23,6 +23,7 @@
 
 #define LYING_GUEST_BYTES (64 * MIB)
 #define LYING_GUEST_QUEUES 40
+#define LYING_GUEST_FILE_BYTES MEMORY_HUGE_BYTES
 
 /* A buffer of a chain, by guest address. */
 struct guest_buf {
@@ -44,6 +45,7 @@ struct lying_guest {
 	struct memory memory;
 	void *guards[2 * MEMORY_REGIONS_MAX]; /* pages around it */
 	unsigned guards_len;
+	uint64_t file_gpa; /* of the file that can be read like RAM */
 	struct irq_router router;
 	struct pci_bus bus;
 	struct loop loop;
