@@ -14,8 +14,8 @@
 #include "base/macro.h"
 
 #define MAX_BYTES (4 * MIB)
-#define CUTS_MAX 64 /* of each file */
-#define RUNS 512    /* about as many cuts of all files */
+#define CUTS_MAX ((size_t)64) /* of each file */
+#define RUNS 512	      /* about as many cuts of all files */
 
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
