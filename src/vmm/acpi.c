@@ -56,6 +56,7 @@
 #define MADT_LAPIC 0
 #define MADT_IOAPIC 1
 #define POWER_BUTTON_PRESSED 0x80
+#define GENERATION_CHANGED 0x80
 
 /* The tables as they are written; offsets are relative to @start. */
 struct tables {
@@ -154,21 +155,54 @@ static void add_serial_port(struct aml *aml)
 	aml_end(aml);
 }
 
-/* The button, and the device whose interrupt says that it has been pressed. */
 static void add_power_button(struct aml *aml)
 {
 	aml_begin_device(aml, "PWRB");
 	aml_define_eisa_id(aml, "_HID", "PNP0C0C");
 	aml_define_integer(aml, "_UID", 0);
 	aml_end(aml);
+}
+
+/*
+ * The generation of the machine: a kernel that is woken in a copy learns by it that its random
+ * numbers are somebody else's as well. Names are compared in either spelling.
+ */
+static void add_generation(struct aml *aml)
+{
+	aml_begin_device(aml, "VGEN");
+	aml_define_string(aml, "_HID", "HULLVGID");
+	aml_begin_package(aml, "_CID", 2);
+	aml_string(aml, "VM_Gen_Counter");
+	aml_string(aml, "VM_GEN_COUNTER");
+	aml_end(aml);
+	aml_define_string(aml, "_DDN", "VM_Gen_Counter");
+	aml_begin_package(aml, "ADDR", 2);
+	aml_integer(aml, LAYOUT_GENERATION);
+	aml_integer(aml, 0);
+	aml_end(aml);
+	aml_end(aml);
+}
+
+static void add_event(struct aml *aml, unsigned interrupt, const char *device, uint8_t what)
+{
+	aml_begin_if_arg0(aml, interrupt);
+	aml_notify(aml, device, what);
+	aml_end(aml);
+}
+
+/* Whose interrupts say that something has happened to another device. */
+static void add_events(struct aml *aml)
+{
 	aml_begin_device(aml, "GED");
 	aml_define_string(aml, "_HID", "ACPI0013");
 	aml_define_integer(aml, "_UID", 0);
 	aml_begin_resources(aml);
-	aml_interrupt(aml, LAYOUT_GED_IRQ);
+	aml_interrupt(aml, LAYOUT_BUTTON_IRQ);
+	aml_interrupt(aml, LAYOUT_GENERATION_IRQ);
 	aml_end_resources(aml);
 	aml_begin_method(aml, "_EVT", 1);
-	aml_notify(aml, "PWRB", POWER_BUTTON_PRESSED);
+	add_event(aml, LAYOUT_BUTTON_IRQ, "PWRB", POWER_BUTTON_PRESSED);
+	add_event(aml, LAYOUT_GENERATION_IRQ, "VGEN", GENERATION_CHANGED);
 	aml_end(aml);
 	aml_end(aml);
 }
@@ -214,6 +248,8 @@ static uint64_t add_dsdt(struct tables *t, unsigned cpus)
 	for (unsigned i = 0; i < cpus; i++)
 		add_processor(aml, i);
 	add_power_button(aml);
+	add_generation(aml);
+	add_events(aml);
 	add_panic_port(aml);
 	aml_end(aml);
 

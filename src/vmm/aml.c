@@ -24,6 +24,9 @@
 #define EXT_PREFIX 0x5b
 #define DEVICE_OP 0x82
 #define NOTIFY_OP 0x86
+#define ARG0_OP 0x68
+#define EQUAL_OP 0x93
+#define IF_OP 0xa0
 #define ROOT_CHAR '\\'
 
 /* Lengths are always written in three bytes: they are known only at the end. */
@@ -194,6 +197,15 @@ void aml_begin_method(struct aml *aml, const char *name, unsigned args)
 	begin(aml);
 	aml_name(aml, name);
 	aml_byte(aml, (uint8_t)(args & 7));
+}
+
+void aml_begin_if_arg0(struct aml *aml, uint64_t value)
+{
+	aml_byte(aml, IF_OP);
+	begin(aml);
+	aml_byte(aml, EQUAL_OP);
+	aml_byte(aml, ARG0_OP);
+	aml_integer(aml, value);
 }
 
 void aml_begin_package(struct aml *aml, const char *name, unsigned count)

@@ -50,6 +50,8 @@ void aml_define_string(struct aml *aml, const char *name, const char *text);
 void aml_begin_scope(struct aml *aml, const char *name);
 void aml_begin_device(struct aml *aml, const char *name);
 void aml_begin_method(struct aml *aml, const char *name, unsigned args);
+/* If (Arg0 == @value) */
+void aml_begin_if_arg0(struct aml *aml, uint64_t value);
 void aml_begin_package(struct aml *aml, const char *name, unsigned count);
 /* Name (_CRS, ResourceTemplate ()); ends with aml_end_resources(). */
 void aml_begin_resources(struct aml *aml);

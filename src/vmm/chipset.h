@@ -28,11 +28,12 @@ enum chipset_wish {
  * @uart_fd:	its interrupt
  * @panic:	listens to what the guest writes there
  * @button_fd:	interrupt of the power button
+ * @generation_fd: interrupt that tells of a new generation
  * @wish:	what the guest has asked for, or met with
  */
 struct chipset {
 	struct uart uart;
-	int uart_fd, button_fd;
+	int uart_fd, button_fd, generation_fd;
 	struct panic_watch panic;
 	enum chipset_wish wish;
 };
@@ -58,5 +59,7 @@ void chipset_write(struct chipset *chipset, uint16_t port, const uint8_t *data, 
 
 /* Tell the guest that the power button has been pressed. */
 void chipset_press_button(const struct chipset *chipset);
+/* Tell it that what is at LAYOUT_GENERATION has changed. */
+void chipset_tell_generation(const struct chipset *chipset);
 
 #endif

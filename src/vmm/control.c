@@ -16,8 +16,8 @@
 #include "base/fd.h"
 #include "vmm/virtio/balloon.h"
 
-static const struct confine_list control_calls =
-	CONFINE_LIST(CONFINE_ALLOW(SYS_recvfrom), CONFINE_ALLOW(SYS_sendto));
+static const struct confine_list control_calls = CONFINE_LIST(
+	CONFINE_ALLOW(SYS_recvfrom), CONFINE_ALLOW(SYS_sendto), CONFINE_ALLOW(SYS_getrandom));
 
 static void send_msg(const struct control *control, const struct vmmproto_msg *msg)
 {
@@ -91,6 +91,8 @@ static int handle(struct control *control, const struct vmmproto_msg *msg, struc
 	case VMMPROTO_POWER_BUTTON:
 		chipset_press_button(&vmm->chipset);
 		return 0;
+	case VMMPROTO_NEW_GENERATION:
+		return vmm_new_generation(vmm, err);
 	case VMMPROTO_BALLOON:
 		virtio_balloon_set_target(vmm->devices.balloon, msg->bytes);
 		return 0;

@@ -14,7 +14,9 @@
 #define LAYOUT_CMDLINE 0x20000
 #define LAYOUT_LOW_END 0x9fc00
 #define LAYOUT_ACPI 0xe0000
-#define LAYOUT_ACPI_END 0xffff0
+#define LAYOUT_ACPI_END 0xf0000
+#define LAYOUT_GENERATION 0xf0000   /* who the machine is: 16 random bytes, in a page of their own \
+				     */
 #define LAYOUT_RESET_VECTOR 0xffff0 /* where a PC goes on after a reset, in real mode */
 #define LAYOUT_KERNEL 0x100000
 
@@ -37,6 +39,7 @@
 #define LAYOUT_SLEEP_STATUS 0x601
 #define LAYOUT_RESET 0x602
 #define LAYOUT_PANIC 0x603
-#define LAYOUT_GED_IRQ 9
+#define LAYOUT_BUTTON_IRQ 9
+#define LAYOUT_GENERATION_IRQ 10
 
 #endif

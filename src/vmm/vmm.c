@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/rand.h"
 #include "vmm/acpi.h"
 #include "vmm/boot.h"
 #include "vmm/layout.h"
 #include "vmm/vm_fd.h"
+
+#define GENERATION_BYTES 16
 
 /*
  * The loop, the locks, the kicks of processors (pthread_kill), and what the allocator needs when
@@ -159,6 +162,21 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+int vmm_new_generation(struct vmm *vmm, struct err *err)
+{
+	uint8_t id[GENERATION_BYTES];
+	int r;
+
+	rand_bytes(id, sizeof(id));
+	r = memory_write(&vmm->memory, GPA(LAYOUT_GENERATION), id, sizeof(id));
+	if (r < 0)
+		return err_set(err, -r, "write the generation");
+	if (vmm->started)
+		chipset_tell_generation(&vmm->chipset);
+
+	return 0;
+}
+
 static int load_kernel(struct vmm *vmm, const struct vmmproto_config *config, struct err *err)
 {
 	struct boot_config boot = { .kernel_fd = config->kernel_fd,
@@ -168,6 +186,8 @@ static int load_kernel(struct vmm *vmm, const struct vmmproto_config *config, st
 	struct boot_entry entry;
 	int r = acpi_load(&vmm->memory, config->cpus, err);
 
+	if (r == 0)
+		r = vmm_new_generation(vmm, err);
 	if (r == 0)
 		r = boot_load(&vmm->memory, &boot, &entry, err);
 
@@ -198,7 +218,7 @@ int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
 
 	vmm->kvm_fd = take_fd(config->kvm_fd);
 	vmm->console_fd = take_fd(config->console_fd);
-	vmm->chipset = (struct chipset){ .uart_fd = -1, .button_fd = -1 };
+	vmm->chipset = (struct chipset){ .uart_fd = -1, .button_fd = -1, .generation_fd = -1 };
 	vmm->vm_fd = vmm->vcpus.event_fd = vmm->memory.fd = -1;
 	(void)pthread_mutex_init(&vmm->lock, NULL);
 	raise_descriptor_limit();

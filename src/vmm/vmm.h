@@ -101,6 +101,9 @@ void vmm_pause(struct vmm *vmm, void (*fn)(void *ctx), void *ctx);
 /* Let them go on. */
 void vmm_resume(struct vmm *vmm);
 
+/* It is a copy of another from now on: give it an identity of its own. 0 or a negative errno. */
+int vmm_new_generation(struct vmm *vmm, struct err *err);
+
 /* End it because of @why, unless it has ended before; with the device lock held. */
 void vmm_end(struct vmm *vmm, enum vmmproto_end why, const char *text);
 

@@ -198,6 +198,7 @@ static void field_msg(struct cursor *c, struct vmmproto_msg *msg)
 	case VMMPROTO_RESUME:
 	case VMMPROTO_STATS:
 	case VMMPROTO_POWER_BUTTON:
+	case VMMPROTO_NEW_GENERATION:
 	case VMMPROTO_QUIT:
 		break;
 	case VMMPROTO_BALLOON:

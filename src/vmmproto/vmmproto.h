@@ -35,16 +35,17 @@
 #define VMMPROTO_CPUS_MAX 64
 
 enum vmmproto_type {
-	VMMPROTO_CONFIG = 1,   /* make the machine; @config */
-	VMMPROTO_START,	       /* let it run */
-	VMMPROTO_PAUSE,	       /* answered once no processor runs */
-	VMMPROTO_RESUME,       /* */
-	VMMPROTO_STATS,	       /* answered with @stats */
-	VMMPROTO_POWER_BUTTON, /* press it */
-	VMMPROTO_BALLOON,      /* ask the guest to give up @bytes */
-	VMMPROTO_QUIT,	       /* end the machine */
-	VMMPROTO_REPLY,	       /* @code and @text, or @stats */
-	VMMPROTO_END,	       /* @end and @text */
+	VMMPROTO_CONFIG = 1,	 /* make the machine; @config */
+	VMMPROTO_START,		 /* let it run */
+	VMMPROTO_PAUSE,		 /* answered once no processor runs */
+	VMMPROTO_RESUME,	 /* */
+	VMMPROTO_STATS,		 /* answered with @stats */
+	VMMPROTO_POWER_BUTTON,	 /* press it */
+	VMMPROTO_NEW_GENERATION, /* it is a copy: give it an identity of its own */
+	VMMPROTO_BALLOON,	 /* ask the guest to give up @bytes */
+	VMMPROTO_QUIT,		 /* end the machine */
+	VMMPROTO_REPLY,		 /* @code and @text, or @stats */
+	VMMPROTO_END,		 /* @end and @text */
 };
 
 enum vmmproto_end {

@@ -163,7 +163,14 @@ static void test_devices(void **state)
 	const uint8_t *fadt = find_table(buf, (size_t)len, "FACP"), *at, *end;
 	const uint8_t *dsdt = table_at(buf, (size_t)len, get(fadt + 140, 8));
 	static const uint8_t com1_irq[] = { 0x89, 6, 0, 3, 1, LAYOUT_COM1_IRQ, 0, 0, 0, 0x79 };
-	static const uint8_t ged_irq[] = { 0x89, 6, 0, 3, 1, LAYOUT_GED_IRQ, 0, 0, 0, 0x79 };
+	static const uint8_t ged_irqs[] = {
+		0x89, 6, 0, 3, 1, LAYOUT_BUTTON_IRQ,	 0, 0, 0,
+		0x89, 6, 0, 3, 1, LAYOUT_GENERATION_IRQ, 0, 0, 0,
+		0x79,
+	};
+	static const uint8_t addr[] = {
+		0x08, 'A', 'D', 'D', 'R', 0x12, 0x8a, 0, 0, 2, 0x0c, 0, 0, 0x0f, 0, 0,
+	};
 	static const uint8_t ecam[] = { 0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0, 0x79 };
 	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x89, 0, 0, 4, 0x0a, 5 };
 
@@ -171,8 +178,16 @@ static void test_devices(void **state)
 	at = find_device(dsdt, "COM1", &end);
 	assert_true(holds(at, end, com1_irq, sizeof(com1_irq)));
 	at = find_device(dsdt, "GED_", &end);
-	assert_true(holds(at, end, ged_irq, sizeof(ged_irq)));
-	assert_true(holds(at, end, "\x86PWRB\x0a\x80", 7));
+	assert_true(holds(at, end, ged_irqs, sizeof(ged_irqs)));
+	/* If (Arg0 == interrupt) { Notify (device, 0x80) } */
+	assert_true(holds(at, end, "\xa0\x8e\x00\x00\x93\x68\x0a\x09\x86PWRB\x0a\x80", 15));
+	assert_true(holds(at, end, "\xa0\x8e\x00\x00\x93\x68\x0a\x0a\x86VGEN\x0a\x80", 15));
+	at = find_device(dsdt, "VGEN", &end);
+	assert_true(holds(at, end, addr, sizeof(addr)));
+	assert_true(holds(at, end, "VM_GEN_COUNTER", 15));
+	at = find_device(dsdt, "PANC", &end);
+	assert_true(holds(at, end, "QEMU0001", 9));
+	assert_true(holds(at, end, "\x47\x01\x03\x06\x03\x06\x01\x01\x79", 9)); /* port 0x603 */
 	at = find_device(dsdt, "ECAM", &end);
 	assert_true(holds(at, end, "\x0c\x41\xd0\x0c\x02", 5)); /* PNP0C02 */
 	assert_true(holds(at, end, ecam, sizeof(ecam)));

@@ -448,6 +448,27 @@ static void test_pause(void **state)
 	wait_end(f, VMMPROTO_END_FAILED);
 }
 
+/* Says whenever the first bytes of its generation change. */
+static void test_generation(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x66, 0xba, 0xf8, 0x03,		    /* mov dx, 0x3f8 */
+		0x8b, 0x1d, 0x00, 0x00, 0x0f, 0x00, /* again: mov ebx, [0xf0000] */
+		0xb0, '!',  0xee,		    /* mov al, '!'; out dx, al */
+		0x3b, 0x1d, 0x00, 0x00, 0x0f, 0x00, /* wait: cmp ebx, [0xf0000] */
+		0x74, 0xf8,			    /* je wait */
+		0xeb, 0xed,			    /* jmp again */
+	};
+
+	run(f, 1, text, sizeof(text));
+	for (int i = 0; i < 3; i++) {
+		expect_console(f, "!");
+		assert_int_equal(ask(f, VMMPROTO_NEW_GENERATION, NULL), 0);
+	}
+	expect_console(f, "!");
+}
+
 static void test_order(void **state)
 {
 	struct fixture *f = *state;
@@ -496,11 +517,12 @@ static void test_no_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_off),	    TEST(test_reset),	      TEST(test_triple_fault),
-		TEST(test_pci_and_console), TEST(test_pause),	      TEST(test_pci_write),
-		TEST(test_pci_window),	    TEST(test_order),	      TEST(test_starter_gone),
-		TEST(test_no_kernel),	    TEST(test_nonsense),      TEST(test_panic),
-		TEST(test_reset_vector),    TEST(test_panic_printed), TEST(test_panic_silent),
+		TEST(test_power_off),	    TEST(test_reset),	   TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	   TEST(test_pci_write),
+		TEST(test_pci_window),	    TEST(test_order),	   TEST(test_starter_gone),
+		TEST(test_no_kernel),	    TEST(test_nonsense),   TEST(test_panic),
+		TEST(test_reset_vector),    TEST(test_generation), TEST(test_panic_printed),
+		TEST(test_panic_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
