@@ -15,8 +15,7 @@
 #define LAYOUT_LOW_END 0x9fc00
 #define LAYOUT_ACPI 0xe0000
 #define LAYOUT_ACPI_END 0xf0000
-#define LAYOUT_GENERATION 0xf0000   /* who the machine is: 16 random bytes, in a page of their own \
-				     */
+#define LAYOUT_GENERATION 0xf0000   /* who the machine is: 16 bytes in a page of their own */
 #define LAYOUT_RESET_VECTOR 0xffff0 /* where a PC goes on after a reset, in real mode */
 #define LAYOUT_KERNEL 0x100000
 
