@@ -16,30 +16,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "check.h"
-
-static char top[64];
-static int top_fd;
-
-static int setup(void **state)
-{
-	const char *dir = getenv("TMPDIR");
-
-	(void)state;
-	(void)snprintf(top, sizeof(top), "%.40s/hull-test-XXXXXX", dir ? dir : "/tmp");
-	if (!mkdtemp(top))
-		return -1;
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return top_fd < 0 ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fd_close(top_fd);
-
-	return path_rmtree(AT_FDCWD, top, NULL);
-}
+#include "top.h"
 
 static bool exists(const char *name)
 {
@@ -212,5 +189,5 @@ int main(void)
 		cmocka_unit_test(test_rmtree_deep), cmocka_unit_test(test_rmtree_bushy),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, top_setup, top_teardown);
 }

@@ -22,20 +22,13 @@ struct place {
 	int fd, root_fd, v_fd;
 };
 
-static int make_dir(int dir_fd, const char *name)
-{
-	assert_int_equal(mkdirat(dir_fd, name, 0755), 0);
-
-	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 static struct place place_open(void)
 {
 	struct place p;
 
 	p.fd = tree_tmp(p.path);
-	p.root_fd = make_dir(p.fd, "root");
-	p.v_fd = make_dir(p.fd, "v");
+	p.root_fd = tree_dir(p.fd, "root");
+	p.v_fd = tree_dir(p.fd, "v");
 	(void)snprintf(p.outside, sizeof(p.outside), "%s/v", p.path);
 
 	return p;
@@ -110,7 +103,7 @@ static void test_marks(void **state)
 	struct place p = place_open();
 
 	(void)state;
-	fd_close(make_dir(p.root_fd, "etc"));
+	fd_close(tree_dir(p.root_fd, "etc"));
 	tree_file(p.root_fd, "etc/there", "");
 	assert_int_equal(open_place(&p, "/etc/there", false), 0);
 	assert_int_equal(open_place(&p, "/etc/hosts", false), 0);
@@ -128,7 +121,7 @@ static void test_dangling(void **state)
 	struct place p = place_open();
 
 	(void)state;
-	fd_close(make_dir(p.root_fd, "etc"));
+	fd_close(tree_dir(p.root_fd, "etc"));
 	assert_int_equal(symlinkat("../run/systemd/stub.conf", p.root_fd, "etc/resolv.conf"), 0);
 	assert_int_equal(open_place(&p, "/etc/resolv.conf", false), 0);
 	assert_true(exists(&p, "run/systemd/stub.conf"));
@@ -229,7 +222,7 @@ static void test_resolve(void **state)
 	auto_free char *deep = calloc(1, 8192);
 
 	(void)state;
-	fd_close(make_dir(p.root_fd, "d"));
+	fd_close(tree_dir(p.root_fd, "d"));
 	assert_int_equal(symlinkat("..", p.root_fd, "d/up"), 0);
 	assert_int_equal(symlinkat("/d/./up/d", p.root_fd, "there"), 0);
 	check_resolve(&p, "/", "/");

@@ -32,20 +32,13 @@ struct place {
 	char *before;
 };
 
-static int make_dir(int dir_fd, const char *name)
-{
-	assert_int_equal(mkdirat(dir_fd, name, 0755), 0);
-
-	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 static struct place place_open(void)
 {
 	struct place p;
 
 	p.fd = tree_tmp(p.path);
-	p.root_fd = make_dir(p.fd, "root");
-	p.v_fd = make_dir(p.fd, "v");
+	p.root_fd = tree_dir(p.fd, "root");
+	p.v_fd = tree_dir(p.fd, "v");
 	tree_file(p.v_fd, "secret", SECRET);
 	tree_file(p.v_fd, "file", SECRET);
 	assert_int_equal(mkdirat(p.v_fd, "dir", 0755), 0);

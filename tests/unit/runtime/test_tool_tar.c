@@ -19,20 +19,13 @@ struct place {
 	int fd, a_fd, b_fd;
 };
 
-static int make_dir(int dir_fd, const char *name)
-{
-	assert_int_equal(mkdirat(dir_fd, name, 0755), 0);
-
-	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 static struct place place_open(void)
 {
 	struct place p;
 
 	p.fd = tree_tmp(p.path);
-	p.a_fd = make_dir(p.fd, "a");
-	p.b_fd = make_dir(p.fd, "b");
+	p.a_fd = tree_dir(p.fd, "a");
+	p.b_fd = tree_dir(p.fd, "b");
 	(void)snprintf(p.tar, sizeof(p.tar), "%s/x.tar", p.path);
 
 	return p;

@@ -39,6 +39,13 @@ int tree_tmp(char ret_path[64])
 	return fd;
 }
 
+int tree_dir(int dir_fd, const char *name)
+{
+	assert_int_equal(mkdirat(dir_fd, name, 0755), 0);
+
+	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 void tree_remove(const char *path)
 {
 	assert_int_equal(path_rmtree(AT_FDCWD, path, NULL), 0);

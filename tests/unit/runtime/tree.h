@@ -16,6 +16,9 @@ int tree_tmp(char ret_path[64]);
 /* Remove what tree_tmp() made. */
 void tree_remove(const char *path);
 
+/* Make a directory; the descriptor is the caller's. */
+int tree_dir(int dir_fd, const char *name);
+
 enum tree_flags {
 	TREE_NODES = 1 << 0,  /* devices and files of other owners: needs root */
 	TREE_SOCKET = 1 << 1, /* one socket at the top */
