@@ -103,6 +103,35 @@ def still(box, name):
     return box.logs(name) == before
 
 
+BUSY = """
+(n=0; until [ -e /stop ]; do n=$((n + 1)); echo $n >>/data; [ $((n % 100)) != 0 ] || sync; done
+ seq $n | cmp - /data && echo data is right) &
+(until [ -e /stop ]; do sleep 0.01; echo tick; done) &
+n=0; until [ -e /stop ]; do n=$((n + 1)); echo line $n; [ $((n % 100)) != 0 ] || sleep 0.01; done
+echo lines $n; wait
+"""
+
+
+@case("pause-under-load")
+def pause_under_load(box):
+    """Paused while it writes to its disk and its output and waits for timers, it loses nothing."""
+    name = box.start("sh", "-c", BUSY)
+    for _ in range(3):
+        ticks, lines = box.logs(name).count("tick"), box.logs(name).count("line")
+        eventually(lambda: box.logs(name).count("tick") > ticks + 3, "timers run")
+        eventually(lambda: box.logs(name).count("line") > lines + 100, "output goes on")
+        box.hull.text("pause", name)
+        eventually(lambda: still(box, name), "the log stands still")
+        box.hull.text("unpause", name)
+    box.hull.text("exec", name, "touch", "/stop")
+    same(box.wait(name), 0, "status")
+    lines = box.logs(name).splitlines()
+    require("data is right" in lines, "the file is not what was written")
+    numbers = [int(line.split()[1]) for line in lines if line.startswith("line ")]
+    same(f"lines {len(numbers)}" in lines, True, "the output has as many lines as were written")
+    require(numbers == list(range(1, len(numbers) + 1)), "lines are lost or out of order")
+
+
 @case("remove-paused")
 def remove_paused(box):
     name = box.idle()
