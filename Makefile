@@ -38,6 +38,15 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@bench/run $(B)
 
+bench-vmm:
+	@tools/setup build run test host
+	@$(MAKE) --no-print-directory all
+	@bench/vmm/run $(B)
+
+guest-kernel:
+	@tools/setup build guest-kernel
+	@guest/build $(B)
+
 check:
 	@tools/setup build run test check
 	@$(MAKE) --no-print-directory all
@@ -54,4 +63,4 @@ install: all
 clean:
 	rm -rf $(B) build-*
 
-.PHONY: all demo test test-long test-host bench check fuzz install clean
+.PHONY: all demo test test-long test-host bench bench-vmm guest-kernel check fuzz install clean
