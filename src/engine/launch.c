@@ -16,10 +16,14 @@
 /* ---- the monitor's material ---- */
 
 static int open_layers(struct engine *e, const struct monitor_level *level,
-		       const struct store_image *image, int *fds, struct err *err)
+		       const struct launch *launch, int *fds, struct err *err)
 {
+	const struct store_image *image = &launch->image;
+
+	/* What someone waits for is seldom there for long. */
 	if (level->layers == MONITOR_LAYER_MOUNTS)
-		return store_layer_mounts(e->store, image->layers, image->layers_len, fds, err);
+		return store_layer_mounts(e->store, image->layers, image->layers_len,
+					  launch->claim_reap ? STORE_MOUNT_ALONE : 0, fds, err);
 	for (size_t i = 0; i < image->layers_len; i++) {
 		fds[i] = store_layer_open(e->store, image->layers[i].diff_id, err);
 		if (fds[i] < 0)
@@ -139,7 +143,7 @@ int launch_start(struct engine *e, const struct engine_container *c, struct laun
 	layer_fds = mem_calloc(start.layers_len, sizeof(*layer_fds));
 	for (size_t i = 0; i < start.layers_len; i++)
 		layer_fds[i] = -1;
-	r = open_layers(e, c->level, &launch->image, layer_fds, err);
+	r = open_layers(e, c->level, launch, layer_fds, err);
 	start.layer_fds = layer_fds;
 	start.rw_fd = rw_fd;
 	if (r == 0)

@@ -328,6 +328,20 @@ static void layer_fds_done(struct layer_fds *set)
 }
 DEFINE_AUTO_DONE(layer_fds)
 
+/* A detached mount of a layer's file. */
+static int mount_file(struct store *s, const struct store_layer *layer, struct err *err)
+{
+	auto_free char *path = NULL;
+	char below[PATH_MAX];
+	int fd;
+
+	layer_path(layer->diff_id, below);
+	path = mem_printf("%s/%s", s->root, below);
+	fd = erofs_mount(path, err);
+
+	return fd == -ENOENT ? layer_missing(layer->diff_id, err) : fd;
+}
+
 /* Mount what v->ret_fds lacks, attach it in the namespace, which is made when there is none. */
 static int mount_missing(struct store *s, struct visit *v, struct err *err)
 {
@@ -337,17 +351,10 @@ static int mount_missing(struct store *s, struct visit *v, struct err *err)
 	int r = lock_fd;
 
 	for (size_t i = 0; r >= 0 && i < v->layers_len; i++) {
-		auto_free char *path = NULL;
-		char below[PATH_MAX];
-
 		mounts.fds[mounts.len++] = -1;
 		if (v->ret_fds[i] >= 0)
 			continue;
-		layer_path(v->layers[i].diff_id, below);
-		path = mem_printf("%s/%s", s->root, below);
-		r = mounts.fds[i] = erofs_mount(path, err);
-		if (r == -ENOENT)
-			r = layer_missing(v->layers[i].diff_id, err);
+		r = mounts.fds[i] = mount_file(s, &v->layers[i], err);
 	}
 	if (r >= 0)
 		r = dir_mount(s, err);
@@ -365,34 +372,69 @@ static int mount_missing(struct store *s, struct visit *v, struct err *err)
 	return r < 0 ? r : pin_bind(s, ns_fd, err);
 }
 
-int store_layer_mounts(struct store *s, const struct store_layer *layers, size_t layers_len,
-		       int *ret_fds, struct err *err)
+/* 1: no container but the caller's is started, 0: one is, or a negative errno. */
+static int is_alone(struct store *s, struct err *err)
 {
-	auto_done(layer_fds) clones = { .fds = mem_calloc(layers_len, sizeof(int)) };
+	int64_t started = 0;
+	int r = db_get_i64(s->db, &started, err,
+			   "SELECT count(*) FROM containers WHERE started AND NOT ended", "");
+
+	return r < 0 ? r : started <= 1;
+}
+
+/* Mounts of their own, which go with whoever holds them. */
+static int mount_alone(struct store *s, const struct store_layer *layers, struct layer_fds *mounts,
+		       struct err *err)
+{
+	for (size_t i = 0; i < mounts->len; i++) {
+		mounts->fds[i] = mount_file(s, &layers[i], err);
+		if (mounts->fds[i] < 0)
+			return mounts->fds[i];
+	}
+
+	return 0;
+}
+
+/* Clones of what the namespace has mounted, or has mounted now. */
+static int mount_shared(struct store *s, const struct store_layer *layers, int ns_fd,
+			struct layer_fds *clones, struct err *err)
+{
 	auto_free char *dir = mem_printf("%s/" DIR_NAME, s->run_root);
-	auto_close int ns_fd = pin_open(s, err);
 	struct visit v = {
 		.dir = dir,
 		.ns_fd = ns_fd,
 		.layers = layers,
-		.layers_len = layers_len,
-		.ret_fds = clones.fds,
+		.layers_len = clones->len,
+		.ret_fds = clones->fds,
 	};
 	bool complete = true;
-	int r = ns_fd == -ENOENT ? 0 : MIN(ns_fd, 0);
+	int r = ns_fd >= 0 ? visit_run(&v, err) : 0;
 
-	for (; clones.len < layers_len; clones.len++)
-		clones.fds[clones.len] = -1;
-	if (ns_fd >= 0)
-		r = visit_run(&v, err);
-	for (size_t i = 0; i < layers_len; i++)
-		complete = complete && clones.fds[i] >= 0;
-	if (r == 0 && !complete)
-		r = mount_missing(s, &v, err);
+	for (size_t i = 0; i < clones->len; i++)
+		complete = complete && clones->fds[i] >= 0;
+
+	return r < 0 || complete ? r : mount_missing(s, &v, err);
+}
+
+int store_layer_mounts(struct store *s, const struct store_layer *layers, size_t layers_len,
+		       unsigned flags, int *ret_fds, struct err *err)
+{
+	auto_done(layer_fds) mounts = { .fds = mem_calloc(layers_len, sizeof(int)) };
+	auto_close int ns_fd = pin_open(s, err);
+	int r = ns_fd == -ENOENT ? 0 : MIN(ns_fd, 0);
+	int alone = r == 0 && ns_fd < 0 && (flags & STORE_MOUNT_ALONE) ? is_alone(s, err) : 0;
+
+	for (; mounts.len < layers_len; mounts.len++)
+		mounts.fds[mounts.len] = -1;
+	if (r == 0)
+		r = MIN(alone, 0);
+	if (r == 0)
+		r = alone ? mount_alone(s, layers, &mounts, err)
+			  : mount_shared(s, layers, ns_fd, &mounts, err);
 	if (r < 0)
 		return err_wrap(err, r, "mount the image's layers");
-	memcpy(ret_fds, clones.fds, layers_len * sizeof(int));
-	clones.len = 0;
+	memcpy(ret_fds, mounts.fds, layers_len * sizeof(int));
+	mounts.len = 0;
 
 	return 0;
 }

@@ -127,21 +127,28 @@ int store_layer_keep_blob(struct store *s, const char *diff_id, int blob_fd, str
 /* Take a damaged layer's files away, so that the next ingest writes them anew. 0 or -errno. */
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err);
 
+enum store_mount_flags {
+	STORE_MOUNT_ALONE = 1 << 0, /* mount them anew while no other container is started */
+};
+
 /**
  * store_layer_mounts() - Detached read-only mounts of layers, shared by all who ask
  * @s:		store
  * @layers:	lowest first
  * @layers_len:	their number
+ * @flags:	enum store_mount_flags
  * @ret_fds:	room for @layers_len descriptors; the caller owns them
  * @err:	filled in on failure, may be NULL
  *
  * Each layer file is mounted once, in the store's private mount namespace; what is returned
- * are clones of that mount. Must be called from a single-threaded process.
+ * are clones of that mount. To make that namespace and take it down again takes longer than all
+ * else in a short run: who is alone, and most likely for a moment, need not. Must be called from a
+ * single-threaded process.
  *
  * Return: 0 or a negative errno.
  */
 int store_layer_mounts(struct store *s, const struct store_layer *layers, size_t layers_len,
-		       int *ret_fds, struct err *err);
+		       unsigned flags, int *ret_fds, struct err *err);
 
 /* Unmount the layers that no running container's row uses; drop the namespace when empty. */
 int store_layer_unmount_unused(struct store *s, struct err *err);

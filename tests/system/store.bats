@@ -233,6 +233,24 @@ import_small() {
 	! mountpoint -q "$HULL_RUN_ROOT/layers"
 }
 
+@test "a command in the foreground has mounts of its own while it is the only one" {
+	mkfifo "$store/in"
+	hull run --rm --name alone -i busybox cat <"$store/in" >"$store/out" &
+	exec 7>"$store/in"
+	echo up >&7
+	await grep -q up "$store/out"
+	! mountpoint -q "$HULL_RUN_ROOT/layers"
+	[ "$(hull run --rm busybox sh -c 'echo more')" = more ]
+	hull run -d --name other busybox sleep 1000 >/dev/null
+	mountpoint -q "$HULL_RUN_ROOT/layers"
+	hull rm -f other >/dev/null
+	exec 7>&-
+	wait $!
+	! mountpoint -q "$HULL_RUN_ROOT/layers"
+	expect_status 0 hull system check
+	rm "$store/in" "$store/out"
+}
+
 # synced COMMAND...: how often it waits for the disk
 synced() {
 	strace -f -qq -o "$store/calls" -e trace=fsync,fdatasync,sync,syncfs,msync,sync_file_range "$@" >/dev/null

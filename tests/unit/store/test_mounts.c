@@ -39,7 +39,7 @@ static void get(struct fixture *f, struct store_layer *layers, int fds[3])
 
 	for (unsigned i = 0; i < 3; i++)
 		fixture_digest(SEEDS[i], layers[i].diff_id);
-	assert_ok(f, store_layer_mounts(f->store, layers, 3, fds, &f->err));
+	assert_ok(f, store_layer_mounts(f->store, layers, 3, 0, fds, &f->err));
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(fstatfs(fds[i], &fs), 0);
 		assert_int_equal(fs.f_type, EROFS_MAGIC);
@@ -143,6 +143,42 @@ static void stay_on(size_t cpu)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* A container of the image "one", started. */
+static void start_one(struct fixture *f, unsigned seed, const char *name)
+{
+	auto_done(store_container) c = { 0 };
+	auto_done(store_image) image = { 0 };
+
+	assert_ok(f, store_image_find(f->store, "one", &image, &f->err));
+	fixture_container(&c, seed, name, image.id);
+	c.started = true;
+	assert_ok(f, store_container_add(f->store, &c, NULL, 0, &f->err));
+}
+
+/* Alone, a container's mounts are its own; with another one started they are shared. */
+static void test_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct store_layer layer;
+	int fds[3];
+
+	fixture_digest(SEEDS[0], layer.diff_id);
+	assert_ok(f, fixture_add_image(f, SEEDS, 1, "one", NULL));
+	start_one(f, 1, "first");
+	assert_ok(f, store_layer_mounts(f->store, &layer, 1, STORE_MOUNT_ALONE, &fds[0], &f->err));
+	assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(count_mounts(f), 0);
+	start_one(f, 2, "second");
+	for (int i = 1; i < 3; i++)
+		assert_ok(f, store_layer_mounts(f->store, &layer, 1, STORE_MOUNT_ALONE, &fds[i],
+						&f->err));
+	/* The tmpfs and the pin. */
+	assert_int_equal(count_mounts(f), 2);
+	assert_int_not_equal(dev_of(fds[0]), dev_of(fds[1]));
+	assert_int_equal(dev_of(fds[1]), dev_of(fds[2]));
+	put(fds);
+}
+
 /* In a child: its mount namespace is made on @outer, that of the layers on @inner. */
 static int mount_elsewhere(struct fixture *f, size_t outer, size_t inner)
 {
@@ -156,7 +192,7 @@ static int mount_elsewhere(struct fixture *f, size_t outer, size_t inner)
 	stay_on(inner);
 	r = store_open(f->root, f->run_root, 0, &f->store, &f->err);
 	if (r == 0)
-		r = store_layer_mounts(f->store, &layer, 1, &fd, &f->err);
+		r = store_layer_mounts(f->store, &layer, 1, 0, &fd, &f->err);
 	if (r == 0)
 		r = store_layer_unmount_unused(f->store, &f->err);
 	fd_close(fd);
@@ -196,7 +232,7 @@ static void test_lost_layer(void **state)
 	int fd = -1;
 
 	fixture_digest(1, layer.diff_id);
-	assert_int_equal(store_layer_mounts(f->store, &layer, 1, &fd, &f->err), -ENOENT);
+	assert_int_equal(store_layer_mounts(f->store, &layer, 1, 0, &fd, &f->err), -ENOENT);
 	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
 	assert_true(f->err.hint[0] != '\0');
 	assert_int_equal(fd, -1);
@@ -241,7 +277,8 @@ static void mount_one(struct fixture *f)
 	int fd = -1;
 
 	fixture_digest(1, layer.diff_id);
-	_exit(store_layer_mounts(f->store, &layer, 1, &fd, &f->err) == -ECHILD && fd == -1 ? 0 : 1);
+	_exit(store_layer_mounts(f->store, &layer, 1, 0, &fd, &f->err) == -ECHILD && fd == -1 ? 0
+											      : 1);
 }
 
 /* The child that works in the namespace is killed: an error, and no harm for the next one. */
@@ -288,7 +325,7 @@ static void NORETURN mount_often(struct fixture *f, unsigned seed)
 		unsigned len = 1 + (n + seed) % 3;
 		int fds[3] = { -1, -1, -1 };
 
-		if (store_layer_mounts(f->store, layers, len, fds, &f->err) < 0) {
+		if (store_layer_mounts(f->store, layers, len, 0, fds, &f->err) < 0) {
 			print_error("%s\n", err_text(&f->err, text, sizeof(text)));
 			_exit(2);
 		}
@@ -342,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_partly_unused, fixture_setup,
 						fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_alone, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_inner_namespace, fixture_setup,
 						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_lost_layer, fixture_setup, fixture_teardown),

@@ -82,7 +82,7 @@ static void work_container(struct fixture *f, uint64_t *state)
 	c.started = true;
 	if (store_container_add(f->store, &c, NULL, 0, NULL) < 0)
 		return;
-	if (store_layer_mounts(f->store, image.layers, 2, fds, NULL) == 0) {
+	if (store_layer_mounts(f->store, image.layers, 2, 0, fds, NULL) == 0) {
 		(void)close(fds[0]);
 		(void)close(fds[1]);
 	}

@@ -183,7 +183,7 @@ static void test_stale_mount(void **state)
 
 	assert_ok(f, fixture_add_image(f, ONE, 2, "one", NULL));
 	fixture_digest(1, layer.diff_id);
-	assert_ok(f, store_layer_mounts(f->store, &layer, 1, &fd, &f->err));
+	assert_ok(f, store_layer_mounts(f->store, &layer, 1, 0, &fd, &f->err));
 	close(fd);
 	expect(f, false, 1, 0, "is mounted for nobody");
 	expect(f, true, 0, 1, "is mounted for nobody");
