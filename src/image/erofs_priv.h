@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * erofs_priv.h - shared by erofs.c, erofs_xattr.c and erofs_dir.c
+ * erofs_priv.h - shared by erofs*.c: erofs.c calls erofs_dir.c, both call erofs_inode.c, that calls
+ * erofs_xattr.c, and all of them erofs_meta.c and the sink
  */
 #ifndef IMAGE_EROFS_PRIV_H
 #define IMAGE_EROFS_PRIV_H
@@ -80,6 +81,8 @@ int erofs_inode_put(struct erofs *e, const struct tree_attr *attr, const struct 
 int erofs_meta_alloc(struct erofs *e, size_t len, size_t align, uint8_t **ret, uint64_t *ret_at,
 		     struct err *err);
 int erofs_meta_flush(struct erofs *e, struct err *err);
+/* A new segment at the end of the file, which is at the start of a block between two files. */
+int erofs_meta_begin(struct erofs *e, size_t len, struct err *err);
 
 /* Encode extended attributes as the area behind an inode into @out; @opaque adds overlay's mark. */
 int erofs_xattrs_encode(struct strbuf *out, const struct tree_attr *attr, bool opaque,

@@ -17,12 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "image/change.h"
-#include "image/cover.h"
 #include "image/import_priv.h"
 #include "image/inflate.h"
 #include "image/ingest.h"
@@ -30,91 +27,6 @@
 #include "wire/tar.h"
 
 #define HEAD_BYTES ((size_t)(64 * KIB))
-
-/* ---- shared by the formats ---- */
-
-int import_document(struct importer *im, const char *name, struct document *ret, struct err *err)
-{
-	int r = archive_read(im->archive, name, IMPORT_MAX_DOCUMENT_BYTES, &ret->text, &ret->len,
-			     err);
-
-	if (r == 0)
-		sha256_digest(ret->text, ret->len, ret->digest);
-
-	return r;
-}
-
-static int note_loaded(struct importer *im, const struct strv *names, const char *id,
-		       struct err *err)
-{
-	struct import_result *result = im->result;
-	int r = names->len > 0 ? strv_add_all(&result->names, names) : strv_add(&result->names, id);
-
-	if (r == 0)
-		r = strv_add(&result->ids, id);
-
-	return r < 0 ? err_set(err, -r, "out of memory") : 0;
-}
-
-/* Names as the store has them; one that a user gave replaces those of the archive. */
-static int names_of(const struct importer *im, const struct strv *from, struct strv *ret,
-		    struct err *err)
-{
-	size_t len = im->request->name ? 1 : from->len;
-
-	for (size_t i = 0; i < len; i++) {
-		char *full;
-		int r = store_name_normalize(im->request->name ? im->request->name : from->items[i],
-					     &full, err);
-
-		if (r < 0)
-			return r;
-		if (strv_give(ret, full) < 0)
-			return err_set(err, ENOMEM, "out of memory");
-	}
-
-	return 0;
-}
-
-int import_add(struct importer *im, const struct document *config, const struct document *manifest,
-	       const struct spec_image *image, const struct strv *names, struct err *err)
-{
-	auto_free struct store_layer *layers = mem_calloc(image->diff_ids.len + 1, sizeof(*layers));
-	auto_done(strv) full_names = { 0 };
-	struct store_image out = { .config = config->text,
-				   .config_len = config->len,
-				   .manifest = manifest->text,
-				   .manifest_len = manifest->len,
-				   .layers = layers,
-				   .layers_len = image->diff_ids.len };
-	int r = names_of(im, names, &full_names, err);
-
-	if (r == 0)
-		r = cover_make(im->store, &image->diff_ids, layers[out.layers_len].diff_id, err);
-	failpoint("image-covered");
-	if (r < 0)
-		return r;
-	out.covered = layers[out.layers_len].diff_id[0] != '\0';
-	out.layers_len += out.covered;
-	memcpy(out.id, config->digest, sizeof(out.id));
-	memcpy(out.manifest_digest, manifest->digest, sizeof(out.manifest_digest));
-	for (size_t i = 0; i < image->diff_ids.len; i++)
-		(void)snprintf(layers[i].diff_id, sizeof(layers[i].diff_id), "%s",
-			       image->diff_ids.items[i]);
-	out.names = full_names;
-	r = store_image_add(im->store, &out, err);
-
-	return r < 0 ? r : note_loaded(im, &full_names, config->digest, err);
-}
-
-int import_layers(struct importer *im, struct layer *layers, size_t len, struct err *err)
-{
-	const struct layers_source source = { .archive = im->archive,
-					      .keep_blobs = im->request->keep_blobs,
-					      .max_ratio = im->request->max_ratio };
-
-	return layers_ingest(im->store, &source, layers, len, im->progress, err);
-}
 
 static int import_archive(struct importer *im, int fd, struct err *err)
 {
@@ -278,7 +190,7 @@ static int import_rootfs(struct importer *im, const struct head *head, struct er
 	for (size_t i = 0; r == 0 && i < im->request->changes.len; i++)
 		r = change_apply(&image, im->request->changes.items[i], err);
 	if (r == 0)
-		r = names_of(im, &none, &names, err);
+		r = import_names(im, &none, &names, err);
 	if (r < 0)
 		return r;
 	if (fstat(head->fd, &st) < 0)
@@ -295,7 +207,7 @@ static int import_rootfs(struct importer *im, const struct head *head, struct er
 	}
 	progress_end(im->progress, r < 0 ? NULL : "done");
 
-	return r < 0 ? r : note_loaded(im, &names, id, err);
+	return r < 0 ? r : import_note(im, &names, id, err);
 }
 
 static int import_file(struct importer *im, int fd, struct err *err)

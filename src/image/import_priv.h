@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * import_priv.h - shared by import*.c
+ * import_priv.h - shared by import*.c: import.c calls those of the formats, which call
+ * import_image.c
  */
 #ifndef IMAGE_IMPORT_PRIV_H
 #define IMAGE_IMPORT_PRIV_H
@@ -33,6 +34,13 @@ static inline void document_done(struct document *doc)
 	free(doc->text);
 }
 DEFINE_AUTO_DONE(document)
+
+/* Names as the store has them; one that a user gave replaces those of the archive. */
+int import_names(const struct importer *im, const struct strv *from, struct strv *ret,
+		 struct err *err);
+
+/* Say in the result that the image @id is there, under @names or none. */
+int import_note(struct importer *im, const struct strv *names, const char *id, struct err *err);
 
 /* An image all of whose layers are in the store: make it visible. @names is what it is called. */
 int import_add(struct importer *im, const struct document *config, const struct document *manifest,
