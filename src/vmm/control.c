@@ -102,14 +102,15 @@ static int handle(struct control *control, const struct vmmproto_msg *msg, struc
 }
 
 /*
- * Take one packet. 0, 1 when there is none, or a negative errno when the starter has gone. Large
- * packets, which only come before the start, have heap memory.
+ * Take one packet; with @flags 0, wait for it. 0, 1 when there is none, or a negative errno when
+ * the starter has gone. Large packets, which only come before the start, have heap memory.
  */
-static int receive(struct control *control, uint8_t *packet, struct vmmproto_config *config)
+static int receive(struct control *control, uint8_t *packet, struct vmmproto_config *config,
+		   int flags)
 {
 	struct vmmproto_msg msg = { .config = config };
 	struct err err = ERR_INIT;
-	ssize_t n = recv(control->fd, packet, VMMPROTO_PACKET_MAX_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recv(control->fd, packet, VMMPROTO_PACKET_MAX_BYTES, flags | MSG_TRUNC);
 	int r;
 
 	if (n < 0)
@@ -134,7 +135,7 @@ static void on_readable(void *ctx, uint32_t events)
 	uint8_t packet[VMMPROTO_PACKET_MAX_BYTES];
 
 	(void)events;
-	if (receive(control, packet, NULL) < 0)
+	if (receive(control, packet, NULL, MSG_DONTWAIT) < 0)
 		vmm_end(&control->vmm, VMMPROTO_END_FAILED, "its starter wants its end");
 }
 
@@ -147,14 +148,8 @@ static int serve_set_up(struct control *control)
 
 	if (!packet || !config)
 		return -ENOMEM;
-	while (r >= 0 && !control->vmm.started) {
-		char byte;
-
-		/* The packet itself is taken by receive(), which never waits. */
-		if (recv(control->fd, &byte, 1, MSG_PEEK) < 0 && errno != EINTR)
-			return -errno;
-		r = receive(control, packet, config);
-	}
+	while (r >= 0 && !control->vmm.started)
+		r = receive(control, packet, config, 0);
 
 	return MIN(r, 0);
 }

@@ -8,6 +8,7 @@
  * before it reads the first of them, and makes the guest run only under its filters (confine.h).
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "vmm/control.h"
 
 #define EMPTY_DIR "/empty"
+#define HEAP_STEP_BYTES ((int)(512 * KIB))
 
 static int leave_host(struct err *err)
 {
@@ -51,6 +53,9 @@ int main(int argc, char *argv[])
 			    argc == 2 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
 		return argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 125;
 	}
+	/* One heap, grown in large steps: each of the others, and each small step, is a call. */
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (leave_host(&err) == 0)
 		(void)control_serve(&control, (int)fd, &err);
