@@ -549,11 +549,12 @@ static bool is_of_device(const struct pci_function *fn, uint32_t offset)
 
 static void config_write(struct pci_function *fn, uint32_t offset, unsigned bytes, uint64_t value)
 {
-	uint8_t *at = fn->state.config + offset;
 	uint64_t writable;
+	uint8_t *at;
 
 	if (offset > PCI_CONFIG_BYTES - bytes)
 		return;
+	at = fn->state.config + offset;
 	writable = get_le(fn->writable + offset, bytes);
 	put_le(at, bytes, (get_le(at, bytes) & ~writable) | (value & writable));
 	if (fn->spec.ops->config_read && is_of_device(fn, offset + bytes - 1))
