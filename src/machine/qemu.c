@@ -50,8 +50,8 @@
  * No self-tests, end rather than wait when it panics. The files of the tracer, some ten thousand,
  * are not made: only who traces the kernel from inside the machine would miss them.
  */
-#define KERNEL_WORDS                                    \
-	"cryptomgr.notests audit=0 nowatchdog panic=-1" \
+#define KERNEL_WORDS                                                   \
+	"cryptomgr.notests audit=0 nowatchdog panic=-1 no_timer_check" \
 	" initcall_blacklist=trace_eval_init,tracer_init_tracefs"
 /*
  * For a single processor without KVM. Other timers than the processor's own, which the kernel
