@@ -50,7 +50,7 @@ _hull_option_value()
 _hull_words()
 {
 	case $1 in
-	run | create | history | rmi | tag | save | "image "*) _hull_images ;;
+	run | create | compare | history | rmi | tag | save | "image "*) _hull_images ;;
 	start) _hull_containers --filter status=exited --filter status=created ;;
 	stop | kill | pause | exec | attach | top | stats | restart | wait | update)
 		_hull_containers --filter status=running --filter status=paused
@@ -112,7 +112,7 @@ _hull()
 		candidates=$options
 	elif [[ $cur == -* ]]; then
 		candidates=${options//=/}
-	elif [[ " run create exec container " == *" ${command[0]} "* ]] && ((words > 0)); then
+	elif [[ " run create exec compare container " == *" ${command[0]} "* ]] && ((words > 0)); then
 		compopt -o default
 		return
 	else

@@ -44,6 +44,7 @@ const struct command_name command_names[] = {
 	{ "tag", &command_tag },
 	{ "rmi", &command_rmi },
 	{ "history", &command_history },
+	{ "compare", &command_compare },
 	{ "info", &command_info },
 	{ "version", &command_version },
 

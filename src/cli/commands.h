@@ -34,8 +34,8 @@ extern const struct command command_volume_remove, command_volume_prune;
 /* system.c, system_df.c */
 extern const struct command command_system_df, command_system_prune, command_system_check;
 extern const struct command command_container_prune;
-/* vm.c */
-extern const struct command command_vm_run;
+/* vm.c, compare.c */
+extern const struct command command_vm_run, command_compare;
 /* version.c */
 extern const struct command command_version;
 

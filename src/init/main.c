@@ -24,12 +24,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "init/probe.h"
 
 #define EXIT_USAGE 125
 #define EXIT_CANNOT_EXEC 126
 #define EXIT_NO_COMMAND 127
 
-static const char usage[] = "usage: hull-init [--] COMMAND [ARGUMENT...] | --version | --help";
+static const char usage[] = "usage: hull-init [--] COMMAND [ARGUMENT...] | --version | --help\n"
+			    "for hull compare: hull-init --probe | --hold COMMAND [ARGUMENT...]";
 
 /* Signals that report a fault of our own code: blocked, they would be lost or loop. */
 static const int own_signals[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
@@ -115,6 +117,10 @@ int main(int argc, char *argv[])
 		(void)puts(usage);
 		return 0;
 	}
+	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
+		return probe_measure();
+	if (argc > 2 && strcmp(argv[1], "--hold") == 0)
+		return probe_hold(argv + 2);
 	if (first >= argc || (first == 1 && argv[1][0] == '-')) {
 		log_error("%s", usage);
 		return EXIT_USAGE;

@@ -37,6 +37,9 @@ void client_free(struct client *client)
 			break;
 		}
 	}
+	/* One that was killed is noticed here first: its input has ended all the same. */
+	if (proc && client->in_fd >= 0 && proc->close_in)
+		proc_close_input(proc);
 	relay_detach(client);
 	loop_del(&m->loop, &client->source);
 	fd_close(client->sock_fd);

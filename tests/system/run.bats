@@ -229,6 +229,15 @@ teardown() { remove_containers; }
 	expect true
 }
 
+@test "the input of a workload ends when its client is killed" {
+	hull run -i --name reads busybox cat < <(exec sleep 1000000) &
+	local client=$!
+	await sh -c 'hull inspect --format "{{.State.Running}}" reads | grep true'
+	kill -9 $client
+	wait $client || true
+	await sh -c 'hull inspect --format "{{.State.ExitCode}} {{.State.Status}}" reads | grep "0 exited"'
+}
+
 # CVE-2019-5736: with the host's user namespace only the read-only mount stands in the way.
 @test "what runs inside cannot write to the programs of Hull" {
 	local sums=$BATS_TEST_TMPDIR/sums
