@@ -4,32 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "store/internal.h"
-
-const char *digest_hex(const char *digest)
-{
-	static const char prefix[] = "sha256:";
-	const char *hex = digest + sizeof(prefix) - 1;
-
-	if (strncmp(digest, prefix, sizeof(prefix) - 1) != 0 || strlen(hex) != STORE_HEX_DIGITS ||
-	    strspn(hex, "0123456789abcdef") != STORE_HEX_DIGITS)
-		return NULL;
-
-	return hex;
-}
-
-void content_path(const char *digest, char ret[PATH_MAX])
-{
-	const char *hex = digest + strlen("sha256:");
-
-	(void)snprintf(ret, PATH_MAX, "content/sha256/%.2s/%s", hex, hex);
-}
 
 int content_write(struct store *s, const char *digest, const char *bytes, size_t len,
 		  struct err *err)

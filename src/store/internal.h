@@ -34,9 +34,6 @@ struct store {
 
 #define STORE_HEX_DIGITS 64
 
-/* The 64 digits of "sha256:<64 lower-case digits>", borrowed, or NULL. */
-const char *digest_hex(const char *digest);
-
 /* ---- container.c ---- */
 
 /* In the caller's transaction: as store_container_add(), the first id of its range to @ret_base. */
@@ -61,8 +58,6 @@ int lock_lease(struct store *s, const char *kind, const char *name, struct err *
 
 #define CONTENT_MAX_BYTES (4 * 1024 * 1024)
 
-/* "content/sha256/ab/<hex>", relative to the root. */
-void content_path(const char *digest, char ret[PATH_MAX]);
 /* Durable; a document that is there is left alone. The caller holds its lease. */
 int content_write(struct store *s, const char *digest, const char *bytes, size_t len,
 		  struct err *err);
@@ -71,10 +66,6 @@ int content_read(struct store *s, const char *digest, char **ret_bytes, size_t *
 
 /* ---- layer.c ---- */
 
-/* "layers/ab/<hex>.v1.erofs" and "layers/ab/<hex>.skel.zst". */
-void layer_path(const char *diff_id, char ret[PATH_MAX]);
-void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX]);
-void layer_blob_path(const char *diff_id, char ret[PATH_MAX]);
 /* -ENOENT, with what brings the layer back. */
 int layer_missing(const char *diff_id, struct err *err);
 /* Does the file look like the row? 0, -ENOENT or -EUCLEAN with the reason. */
@@ -101,12 +92,21 @@ int mounts_used(struct store *s, struct strv *ret, struct err *err);
 struct findings;
 void rw_check(struct store *s, struct findings *findings);
 
-/* ---- volume.c ---- */
+/* ---- files.c ---- */
+
+/* The 64 digits of "sha256:<64 lower-case digits>", borrowed, or NULL. */
+const char *digest_hex(const char *digest);
+
+/* "content/sha256/ab/<hex>", relative to the root. */
+void content_path(const char *digest, char ret[PATH_MAX]);
+
+/* "layers/ab/<hex>.v1.erofs" and "layers/ab/<hex>.skel.zst". */
+void layer_path(const char *diff_id, char ret[PATH_MAX]);
+void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX]);
+void layer_blob_path(const char *diff_id, char ret[PATH_MAX]);
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ */
 bool volume_name_valid(const char *name);
-
-/* ---- helpers of store.c ---- */
 
 /* A file without a name in @dir of the root, which is made when absent. */
 int store_tmpfile(struct store *s, const char *dir, struct err *err);

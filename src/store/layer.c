@@ -35,27 +35,6 @@ struct store_ingest {
 	int blob_fd; /* -1: the compressed bytes are not kept */
 };
 
-void layer_path(const char *diff_id, char ret[PATH_MAX])
-{
-	const char *hex = diff_id + strlen("sha256:");
-
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.v1.erofs", hex, hex);
-}
-
-void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX])
-{
-	const char *hex = diff_id + strlen("sha256:");
-
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.skel.zst", hex, hex);
-}
-
-void layer_blob_path(const char *diff_id, char ret[PATH_MAX])
-{
-	const char *hex = diff_id + strlen("sha256:");
-
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.blob", hex, hex);
-}
-
 static bool layer_exists(struct store *s, const char *diff_id)
 {
 	char path[PATH_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store.c - opening and closing, and the durable steps the other files are made of
+ * store.c - opening and closing
  */
 #include "store/store.h"
 
@@ -8,12 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "base/path.h"
 #include "store/internal.h"
 #include "store/reclaim.h"
@@ -119,67 +117,4 @@ const char *store_run_root(const struct store *s)
 int store_root_fd(const struct store *s)
 {
 	return s->root_fd;
-}
-
-int store_tmpfile(struct store *s, const char *dir, struct err *err)
-{
-	int fd;
-
-	if (mkdirat(s->root_fd, dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "make directory '%s/%s'", s->root, dir);
-	fd = openat(s->root_fd, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	return fd < 0 ? err_sys(err, "create a file in '%s/%s'", s->root, dir) : fd;
-}
-
-/* Make the directories above @path, durably; descriptor of the one that holds it. */
-static int open_parent(struct store *s, const char *path, struct err *err)
-{
-	auto_close int dir_fd = openat(s->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct slice rest = slice_of(path), part;
-
-	if (dir_fd < 0)
-		return err_sys(err, "open '%s'", s->root);
-	while (slice_next(&rest, '/', &part) && rest.at) {
-		char name[NAME_MAX + 1];
-		int next, made;
-
-		(void)snprintf(name, sizeof(name), "%.*s", (int)part.len, part.at);
-		made = mkdirat(dir_fd, name, 0700) == 0;
-		if (!made && errno != EEXIST)
-			return err_sys(err, "make a directory of '%s'", path);
-		if (made && fsync(dir_fd) < 0)
-			return err_sys(err, "sync a directory of '%s'", path);
-		next = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (next < 0)
-			return err_sys(err, "open a directory of '%s'", path);
-		fd_close(dir_fd);
-		dir_fd = next;
-	}
-
-	return take_fd(dir_fd);
-}
-
-int store_link(struct store *s, int fd, const char *path, struct err *err)
-{
-	auto_close int dir_fd = open_parent(s, path, err);
-	char from[64];
-
-	if (dir_fd < 0)
-		return dir_fd;
-	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, from, s->root_fd, path, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-		return err_sys(err, "link '%s'", path);
-	if (fsync(dir_fd) < 0)
-		return err_sys(err, "sync the directory of '%s'", path);
-
-	return 0;
-}
-
-int store_unlink(struct store *s, const char *path, struct err *err)
-{
-	if (unlinkat(s->root_fd, path, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "remove '%s'", path);
-
-	return 0;
 }

@@ -18,7 +18,6 @@
 #include "store/reclaim.h"
 #include "wire/json.h"
 
-#define VOLUME_NAME_MAX 200
 #define COLUMNS "name, created_wall_ns, labels, anonymous"
 
 void store_volume_done(struct store_volume *v)
@@ -35,17 +34,6 @@ void store_volumes_done(struct store_volumes *list)
 		store_volume_done(&list->items[i]);
 	free(list->items);
 	*list = (struct store_volumes){ 0 };
-}
-
-bool volume_name_valid(const char *name)
-{
-	static const char first[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	size_t len = strlen(name);
-
-	return len >= 2 && len <= VOLUME_NAME_MAX && strchr(first, name[0]) &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
-		       len;
 }
 
 static int check_name(const char *name, struct err *err)
