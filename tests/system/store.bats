@@ -230,7 +230,7 @@ import_small() {
 	hull rm -f one >/dev/null
 	mountpoint -q "$HULL_RUN_ROOT/layers"
 	hull rm -f two >/dev/null
-	! mountpoint -q "$HULL_RUN_ROOT/layers"
+	run ! mountpoint -q "$HULL_RUN_ROOT/layers"
 }
 
 @test "a command in the foreground has mounts of its own while it is the only one" {
@@ -239,14 +239,14 @@ import_small() {
 	exec 7>"$store/in"
 	echo up >&7
 	await grep -q up "$store/out"
-	! mountpoint -q "$HULL_RUN_ROOT/layers"
+	run ! mountpoint -q "$HULL_RUN_ROOT/layers"
 	[ "$(hull run --rm busybox sh -c 'echo more')" = more ]
 	hull run -d --name other busybox sleep 1000 >/dev/null
 	mountpoint -q "$HULL_RUN_ROOT/layers"
 	hull rm -f other >/dev/null
 	exec 7>&-
 	wait $!
-	! mountpoint -q "$HULL_RUN_ROOT/layers"
+	run ! mountpoint -q "$HULL_RUN_ROOT/layers"
 	expect_status 0 hull system check
 	rm "$store/in" "$store/out"
 }
