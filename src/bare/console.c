@@ -30,6 +30,7 @@ struct relay {
 	bool in_open, in_is_terminal;
 	bool machine_open;
 	int signal_fd;
+	int64_t deadline_ns; /* -1 as long as its power button has not been pressed */
 	struct termios saved;
 	sigset_t old_mask;
 };
@@ -131,20 +132,36 @@ static int take_input(struct relay *relay)
 	return relay->in_is_terminal && memchr(piece->at, CONSOLE_ESCAPE, piece->len) ? SIGINT : 0;
 }
 
+/* SIGTERM asks the guest first. 0 when it is given time to go, else the signal. */
+static int take_signal(struct relay *relay)
+{
+	const struct console *c = relay->console;
+	struct signalfd_siginfo info;
+
+	if (read(relay->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (info.ssi_signo != SIGTERM || relay->deadline_ns >= 0 || !c->press || !c->press(c->ctx))
+		return (int)info.ssi_signo;
+	relay->deadline_ns = clock_now_ns() + CONSOLE_OFF_LIMIT_NS;
+
+	return 0;
+}
+
 /* One round. 0, or what console_run() returns; @ret_ended when nothing more can come. */
 static int step(struct relay *relay, bool *ret_ended, struct err *err)
 {
 	const struct console *c = relay->console;
-	struct signalfd_siginfo info;
 	struct pollfd pfds[AT_COUNT];
 	int r = 0;
 
 	watch(relay, pfds);
-	if (poll(pfds, AT_COUNT, -1) < 0)
+	if (poll(pfds, AT_COUNT, clock_poll_ms(relay->deadline_ns)) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "wait for the console");
-	if (pfds[AT_SIGNAL].revents && read(relay->signal_fd, &info, sizeof(info)) == sizeof(info))
-		return (int)info.ssi_signo;
-	if (pfds[AT_INPUT].revents)
+	if (relay->deadline_ns >= 0 && clock_now_ns() >= relay->deadline_ns)
+		return SIGTERM;
+	if (pfds[AT_SIGNAL].revents)
+		r = take_signal(relay);
+	if (r == 0 && pfds[AT_INPUT].revents)
 		r = take_input(relay);
 	if (r == 0 && (pfds[AT_OUTPUT].revents & (POLLERR | POLLNVAL)))
 		r = SIGPIPE;
@@ -166,9 +183,11 @@ static int step(struct relay *relay, bool *ret_ended, struct err *err)
 
 int console_run(const struct console *console, struct err *err)
 {
-	struct relay relay = {
-		.console = console, .in_open = true, .machine_open = true, .signal_fd = -1
-	};
+	struct relay relay = { .console = console,
+			       .in_open = true,
+			       .machine_open = true,
+			       .signal_fd = -1,
+			       .deadline_ns = -1 };
 	bool ended = false;
 	int r = take_over(&relay, err);
 

@@ -5,9 +5,15 @@
 #ifndef BARE_CONSOLE_H
 #define BARE_CONSOLE_H
 
+#include <stdbool.h>
+
+#include "base/clock.h"
 #include "base/err.h"
 
 #define CONSOLE_ESCAPE 0x1d /* ^], typed at a terminal, ends it */
+
+/* How long a machine whose power button has been pressed may take, as with docker stop. */
+#define CONSOLE_OFF_LIMIT_NS (10 * NS_PER_SEC)
 
 /**
  * struct console - what is connected; all of it is borrowed
@@ -15,10 +21,15 @@
  * @death_fd:	readable once the machine has ended
  * @in_fd:	input; its end is not the machine's
  * @out_fd:	output; is waited for, and never written to when that would block
+ * @press:	called at the first SIGTERM: presses the machine's power button. True: it may take
+ *		CONSOLE_OFF_LIMIT_NS to end by itself; NULL: there is none
+ * @ctx:	for @press
  */
 struct console {
 	int machine_fd, death_fd;
 	int in_fd, out_fd;
+	bool (*press)(void *ctx);
+	void *ctx;
 };
 
 /**

@@ -122,12 +122,28 @@ static int tell_end(const struct machine_ops *ops, struct machine *m)
 	return ends[end].status;
 }
 
+/* What press() needs. */
+struct button {
+	const struct machine_ops *ops;
+	struct machine *machine;
+};
+
+static bool press(void *ctx)
+{
+	const struct button *button = ctx;
+
+	return button->ops->press_button(button->machine, NULL) == 0;
+}
+
 static int stay(const struct machine_ops *ops, struct machine *m, int console_fd, struct err *err)
 {
+	struct button button = { ops, m };
 	const struct console console = { .machine_fd = console_fd,
 					 .death_fd = ops->death_fd(m),
 					 .in_fd = STDIN_FILENO,
-					 .out_fd = STDOUT_FILENO };
+					 .out_fd = STDOUT_FILENO,
+					 .press = press,
+					 .ctx = &button };
 	int r;
 
 	if (isatty(STDIN_FILENO))

@@ -391,6 +391,13 @@ static int hullvmm_balloon(struct machine *m, uint64_t bytes, struct err *err)
 	return request(m, &msg, ANSWER_LIMIT_NS, err);
 }
 
+static int hullvmm_press_button(struct machine *m, struct err *err)
+{
+	struct vmmproto_msg msg = { .type = VMMPROTO_POWER_BUTTON };
+
+	return request(m, &msg, ANSWER_LIMIT_NS, err);
+}
+
 static void hullvmm_kill(struct machine *m)
 {
 	(void)ns_signal(m->child.pidfd, SIGKILL);
@@ -419,6 +426,7 @@ const struct machine_ops machine_hullvmm_ops = {
 	.start = hullvmm_start,
 	.pause = hullvmm_pause,
 	.balloon = hullvmm_balloon,
+	.press_button = hullvmm_press_button,
 	.kill = hullvmm_kill,
 	.free = hullvmm_free,
 	.pid = hullvmm_pid,

@@ -101,6 +101,7 @@ enum machine_end {
  * @start:	start a machine; the caller owns @ret
  * @pause:	stop (true) or resume its processors; waits until it is so
  * @balloon:	ask the guest to give up @bytes of its memory, all in all; it does as far as it can
+ * @press_button: press its power button: a guest that looks at it switches itself off
  * @kill:	end it at once; @death_fd tells when
  * @free:	kill it, wait for its end, forget it; NULL allowed
  * @pid:	process, in the caller's pid namespace
@@ -115,6 +116,7 @@ struct machine_ops {
 	int (*start)(const struct machine_config *config, struct machine **ret, struct err *err);
 	int (*pause)(struct machine *m, bool paused, struct err *err);
 	int (*balloon)(struct machine *m, uint64_t bytes, struct err *err);
+	int (*press_button)(struct machine *m, struct err *err);
 	void (*kill)(struct machine *m);
 	void (*free)(struct machine *m);
 	pid_t (*pid)(const struct machine *m);

@@ -437,6 +437,11 @@ static int qemu_balloon(struct machine *m, uint64_t bytes, struct err *err)
 	return qmp_command(&m->qmp, "balloon", arguments, err);
 }
 
+static int qemu_press_button(struct machine *m, struct err *err)
+{
+	return qmp_command(&m->qmp, "system_powerdown", NULL, err);
+}
+
 static pid_t qemu_pid(const struct machine *m)
 {
 	return m->child.pid;
@@ -494,6 +499,7 @@ const struct machine_ops machine_qemu_ops = {
 	.start = qemu_start,
 	.pause = qemu_pause,
 	.balloon = qemu_balloon,
+	.press_button = qemu_press_button,
 	.kill = qemu_kill,
 	.free = qemu_free,
 	.pid = qemu_pid,

@@ -142,6 +142,40 @@ kernel_here() {
 	expect_part "cpus: 2"
 }
 
+@test "SIGTERM presses the power button, and Debian's kernel tells its process 1" {
+	local modules module
+	kernel_here
+	modules=${kernel%/boot/*}/lib/modules/${kernel##*/vmlinuz-}/kernel/drivers
+	mkdir -p "$place/button/bin"
+	cp "$(command -v busybox)" "$place/button/bin/busybox"
+	for module in input/evdev acpi/button; do cp "$modules/$module.ko" "$place/button/"; done
+	cat >"$place/button/init" <<-'END'
+	#!/bin/busybox sh
+	export PATH=/bin
+	/bin/busybox mkdir -p /proc /sys /dev
+	/bin/busybox mount -t proc proc /proc
+	/bin/busybox mount -t devtmpfs dev /dev
+	/bin/busybox insmod /evdev.ko
+	/bin/busybox insmod /button.ko
+	event=$(busybox grep -A 4 '"Power Button"' /proc/bus/input/devices | busybox grep -o 'event[0-9]*')
+	exec 3<"/dev/input/$event"
+	echo press it
+	/bin/busybox head -c 1 <&3 >/dev/null
+	echo it was pressed
+	/bin/busybox poweroff -f
+	END
+	chmod 755 "$place/button/init"
+	(cd "$place/button" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
+	rm -f "$place/out"
+	hull vm run --kernel "$kernel" --initrd "$place/initramfs" -m 256m \
+		--cmdline "console=ttyS0 quiet" </dev/null >"$place/out" &
+	pid=$!
+	AWAIT_S=${AWAIT_S:-60} await grep -q "press it" "$place/out"
+	kill -TERM $pid
+	wait $pid
+	grep -q "it was pressed" "$place/out"
+}
+
 @test "a disk that a machine writes to is not given to another" {
 	truncate -s 1m "$place/disk"
 	exec 8<>"$place/disk"

@@ -168,13 +168,49 @@ static void test_signal(void **state)
 	teardown(&f);
 }
 
+struct button {
+	struct fixture *f;
+	int presses;
+	bool obeys;
+};
+
+static bool press(void *ctx)
+{
+	struct button *button = ctx;
+
+	button->presses++;
+	if (button->obeys)
+		die(button->f);
+	else
+		assert_int_equal(kill(getpid(), SIGTERM), 0);
+
+	return true;
+}
+
+/* The first SIGTERM presses the button; a guest that does not care ends by the second. */
+static void test_button(void **state)
+{
+	(void)state;
+	for (int obeys = 0; obeys < 2; obeys++) {
+		struct fixture f;
+		struct button button = { .f = &f, .obeys = obeys };
+
+		setup(&f);
+		f.console.press = press;
+		f.console.ctx = &button;
+		assert_int_equal(kill(getpid(), SIGTERM), 0);
+		assert_int_equal(console_run(&f.console, NULL), obeys ? 0 : SIGTERM);
+		assert_int_equal(button.presses, 1);
+		teardown(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both_ways),
-		cmocka_unit_test(test_last_words),
-		cmocka_unit_test(test_escape_from_pipe),
-		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_both_ways),	 cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_escape_from_pipe), cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_button),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
