@@ -17,7 +17,7 @@
 #include "vmm/layout.h"
 
 #define COMMON(g, field) ((g)->common + (uint32_t)offsetof(struct virtio_pci_common_cfg, field))
-#define WAIT_NS (5 * NS_PER_SEC)
+#define WAIT_NS (60 * NS_PER_SEC) /* a busy machine is none that hangs */
 #define GUARD_BYTES 4096
 #define TURNS_MAX 1000000 /* of the loop: a device that has not come to rest by then never will */
 

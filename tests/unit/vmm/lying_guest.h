@@ -103,7 +103,7 @@ void guest_kick(struct lying_guest *g, unsigned queue);
 
 /* Let the event loop work until it has nothing to do. */
 void lying_guest_run(struct lying_guest *g);
-/* Let it work until @queue has a used entry. False when none comes in five seconds. */
+/* Let it work until @queue has a used entry. False when none comes in a minute. */
 bool guest_wait_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head,
 		     uint32_t *ret_bytes);
 /* The next used entry, without waiting. */
