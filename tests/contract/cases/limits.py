@@ -17,7 +17,7 @@ def memory_limit(box):
     neighbour = box.shared()
     name = box.start("awk", HOG, options=["-m", "128m", "--memory-swap", "128m"])
     same(box.wait(name), 137, "status of one killed for memory")
-    same(box.state(name)["OOMKilled"], True, "OOMKilled")
+    same(box.state(name)["OOMKilled"], True, f"OOMKilled (Error: {box.state(name)['Error']!r})")
     same(box.hull.text("exec", neighbour, "echo", "alive"), "alive", "a neighbour's output")
     plain = box.idle()
     box.hull.text("kill", plain)
