@@ -67,6 +67,11 @@ on_it() { hull run --rm --isolation vm --kernel "$kernel" "$@"; }
 	expect_part "can't fork"
 }
 
+@test "a machine on it has the loopback interface and no other" {
+	expect_status 0 on_it busybox ls /sys/class/net
+	expect lo
+}
+
 @test "namespaces, seccomp and user ids are as on any kernel of ours" {
 	expect_status 0 on_it busybox sh -c 'grep -c "^Seccomp:.2" /proc/self/status; unshare -r true 2>&1 | head -n 1; ls /proc/self/ns'
 	[ "${lines[0]}" = 1 ]
