@@ -18,6 +18,8 @@
  *		takes memory and writes to all of it, gives it back
  *	wait MS
  *		does nothing
+ *	born
+ *		tells when the first instructions of process 1 ran, by the kernel's clock
  *
  * Before all else it writes FIRST_WORDS to the serial port, where there is one: what sees them
  *knows when the first instructions of process 1 ran.
@@ -53,6 +55,7 @@
 #define FIRST_WORDS "guest: first words\n"
 
 static int port_fd = -1;
+static int64_t born_ns;
 
 static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...)
 {
@@ -447,6 +450,8 @@ static void obey(char *line)
 		hold(strtoull(words[1], NULL, 0));
 	else if (strcmp(words[0], "release") == 0 && n == 1)
 		release();
+	else if (strcmp(words[0], "born") == 0 && n == 1)
+		figure("born", (double)born_ns / 1e6, "ms");
 	else if (strcmp(words[0], "wait") == 0 && n == 2)
 		(void)poll(NULL, 0, (int)strtol(words[1], NULL, 0));
 	else
@@ -458,6 +463,7 @@ int main(void)
 {
 	char line[LINE_MAX_BYTES];
 
+	born_ns = now_ns();
 	(void)!write(STDOUT_FILENO, FIRST_WORDS, sizeof(FIRST_WORDS) - 1);
 	set_up();
 	(void)dprintf(port_fd, ".\n");

@@ -21,7 +21,8 @@ import threading
 import time
 
 FIRST_WORDS = b"guest: first words"
-MEMORY_MIB = 1024
+MEMORY_MIB = 256
+BALLOON_MEMORY_MIB = 1024
 LIMIT_S = 600
 DEBUGFS = pathlib.Path("/sys/kernel/debug")
 # The words of src/machine/hullvmm.c, for both sides; the serial port is for the guest's first words alone.
@@ -74,8 +75,9 @@ class Machine:
                     self.first_words.set()
 
     def wait_ready(self):
-        """Until the guest takes commands: the process of the hypervisor."""
-        return int(self.process.stdout.readline().split()[2])
+        """Until the guest takes commands: the process of the hypervisor, and how long it took to start that."""
+        pid, start_ms = (self.process.stdout.readline().split()[field] for field in (2, 1))
+        return int(pid), float(start_ms) / 1000
 
     def counted(self):
         return {name: counter(name) - value for name, value in self.before.items()}
@@ -92,10 +94,12 @@ class Machine:
         self.reader.join(10)
 
     def end(self):
-        _, err = self.process.communicate(timeout=LIMIT_S)
+        """What it has printed since: names and values."""
+        out, err = self.process.communicate(timeout=LIMIT_S)
         self.reader.join(10)
         if self.process.returncode != 0:
             raise SystemExit(f"{self.process.args[0]}: {err[-500:]}")
+        return re.findall(r"^([a-z0-9-]+) ([0-9.]+) ", out, re.M)
 
 
 def process_named(name):
@@ -139,17 +143,18 @@ class Bench:
         self.count += 1
         return self.scratch / f"console.{self.count}"
 
-    def ours_argv(self, kernel, *words):
+    def ours_argv(self, kernel, *words, memory_mib=MEMORY_MIB):
         return [str(word) for word in (
             self.build / "bench" / "vmm" / "vmm-bench", "--kernel", kernel.vmlinux, "--initrd", kernel.initrd,
-            "--memory-mib", MEMORY_MIB, "--cmdline", KERNEL_WORDS, "--disk", self.disk, *words)]
+            "--memory-mib", memory_mib, "--cmdline", KERNEL_WORDS, "--disk", self.disk, *words)]
 
     def environment(self, machine):
         return {"HULL_MACHINE": machine, "HULL_LIBEXEC": str(self.build / "bin")}
 
-    def start_hull(self, kernel, *commands):
+    def start_hull(self, kernel, *commands, memory_mib=MEMORY_MIB):
         console = self.console()
-        return Machine(self.ours_argv(kernel, "--console", console, *commands), console, self.environment("hull-vmm"))
+        return Machine(self.ours_argv(kernel, "--console", console, *commands, memory_mib=memory_mib), console,
+                       self.environment("hull-vmm"))
 
     def microvm_argv(self, kernel, console, port):
         return ["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-smp", "1",
@@ -186,17 +191,24 @@ class Bench:
     def boot(self):
         for _ in range(self.rounds):
             self.boot_hull("hull-debian", self.debian)
-            with self.start_microvm(self.debian) as (machine, talk):
-                self.say_boot("qemu-debian", machine.wait_first_words())
-                talk.readline()
-                self.say_ready("qemu-debian", machine.counted())
+            self.boot_microvm("qemu-debian", self.debian)
             if self.ours.vmlinux.exists():
                 self.boot_hull("hull-guest", self.ours)
 
     def boot_hull(self, name, kernel):
-        machine = self.start_hull(kernel, "wait 1")
+        machine = self.start_hull(kernel, "born")
         self.say_boot(name, machine.wait_first_words())
-        machine.end()
+        figure(f"{name}-host-start-s", machine.wait_ready()[1])
+        self.say_ready(name, machine)
+        for key, value in machine.end():
+            if key == "born":
+                figure(f"{name}-born-s", f"{float(value) / 1000:.4f}")
+
+    def boot_microvm(self, name, kernel):
+        with self.start_microvm(kernel) as (machine, talk):
+            self.say_boot(name, machine.wait_first_words())
+            talk.readline()
+            self.say_ready(name, machine)
 
     @staticmethod
     def say_boot(name, found):
@@ -204,13 +216,14 @@ class Bench:
         figure(f"{name}-exits", found["io_exits"] + found["mmio_exits"])
 
     @staticmethod
-    def say_ready(name, found):
+    def say_ready(name, machine):
+        found = machine.counted()
+        figure(f"{name}-ready-s", f"{time.monotonic() - machine.started_s:.4f}")
         figure(f"{name}-ready-exits", found["io_exits"] + found["mmio_exits"])
 
     def memory(self):
         machine = self.start_hull(self.debian, f"wait {LIMIT_S * 1000}")
-        pid = machine.wait_ready()
-        figure("hull-ready-exits", sum(machine.counted()[name] for name in ("io_exits", "mmio_exits")))
+        pid, _ = machine.wait_ready()
         figure("hull-pss-KiB", pss_beyond_ram(pid))
         machine.kill()
         with self.start_microvm(self.debian) as (machine, talk):
@@ -219,8 +232,9 @@ class Bench:
 
     def balloon(self):
         """The host's share of what a guest takes and gives up again."""
-        machine = self.start_hull(self.debian, f"hold {HELD_BYTES}", "release", f"wait {LIMIT_S * 1000}")
-        pid = machine.wait_ready()
+        machine = self.start_hull(self.debian, f"hold {HELD_BYTES}", "release", f"wait {LIMIT_S * 1000}",
+                                  memory_mib=BALLOON_MEMORY_MIB)
+        pid, _ = machine.wait_ready()
         line = ""
         while not line.startswith("host-rss "):
             line = machine.process.stdout.readline()

@@ -272,6 +272,7 @@ static bool take_option(struct bench *bench, int option)
 static int run(struct bench *bench, char *const *commands, struct err *err)
 {
 	int socks[2], r = machine_choose(&bench->ops, err);
+	int64_t start_ns;
 	char words[512];
 
 	if (r < 0)
@@ -280,12 +281,14 @@ static int run(struct bench *bench, char *const *commands, struct err *err)
 		return err_sys(err, "make a socket pair");
 	bench->port_fd = socks[0];
 	bench->config.stream_fd = socks[1];
+	start_ns = clock_now_ns();
 	r = bench->ops->start(&bench->config, &bench->machine, err);
 	fd_close(socks[1]);
 	if (r < 0)
 		return r;
 	(void)printf("machine %s %d\n", bench->ops->describe(bench->machine),
 		     bench->ops->pid(bench->machine));
+	(void)printf("host-start %.3f ms\n", (double)(clock_now_ns() - start_ns) / 1e6);
 	r = print_answer(bench->port_fd);
 	(void)fflush(stdout);
 	for (; *commands && r == 0; commands++)
