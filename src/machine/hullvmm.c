@@ -65,7 +65,13 @@ static int hullvmm_probe(struct err *err)
 	char path[PATH_MAX];
 	int r = path_helper(PROGRAM, path, sizeof(path), err);
 
-	return r < 0 ? r : kvm_probe(err);
+	if (r < 0)
+		return r;
+	r = kvm_probe(err);
+	if (r < 0)
+		err_hint(err, "HULL_MACHINE=qemu asks for QEMU, which does without KVM");
+
+	return r;
 }
 
 /* ---- what it says ---- */
