@@ -38,7 +38,7 @@ enum compare_figure {
 	COMPARE_DISK_BYTES,   /* what a start alone takes in the store */
 	COMPARE_CALL_PS,      /* one getppid(2) */
 	COMPARE_WRITE_BPS,    /* a file of 32 MiB, written and synced */
-	COMPARE_READ_BPS,     /* read again, not from its own kernel's page cache */
+	COMPARE_READ_BPS,     /* read again, past its own kernel's page cache */
 	COMPARE_FIGURES
 };
 

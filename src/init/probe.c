@@ -28,6 +28,7 @@
 #define FILE_NAME "/.hull-probe"
 #define FILE_BLOCKS 32
 #define BLOCK_BYTES MIB
+#define BLOCK_ALIGN 4096 /* for O_DIRECT */
 
 /* The first line of a small file, "" when it cannot be read. */
 static void read_line(const char *path, char *buf, size_t buf_bytes)
@@ -124,19 +125,10 @@ static void print_rate(const char *name, int64_t took_ns)
 			   (double)MAX(took_ns, (int64_t)1)));
 }
 
-/* Written and synced; dropped from this kernel's page cache; read. */
-static int measure_file(int fd, char *block)
+static int read_all(int fd, char *block)
 {
 	int64_t began_ns = clock_now_ns();
 
-	for (int i = 0; i < FILE_BLOCKS; i++)
-		if (write(fd, block, BLOCK_BYTES) != (ssize_t)BLOCK_BYTES)
-			return -1;
-	if (fsync(fd) < 0)
-		return -1;
-	print_rate("write_bps", clock_now_ns() - began_ns);
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	began_ns = clock_now_ns();
 	for (int i = 0; i < FILE_BLOCKS; i++)
 		if (pread(fd, block, BLOCK_BYTES, i * (off_t)BLOCK_BYTES) != (ssize_t)BLOCK_BYTES)
 			return -1;
@@ -145,16 +137,36 @@ static int measure_file(int fd, char *block)
 	return 0;
 }
 
+/* Written and synced; read past this kernel's page cache, where the file system can. */
+static void measure_file(int fd, char *block)
+{
+	int64_t began_ns = clock_now_ns();
+	int direct_fd;
+
+	for (int i = 0; i < FILE_BLOCKS; i++)
+		if (write(fd, block, BLOCK_BYTES) != (ssize_t)BLOCK_BYTES)
+			return;
+	if (fsync(fd) < 0)
+		return;
+	print_rate("write_bps", clock_now_ns() - began_ns);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	direct_fd = open(FILE_NAME, O_RDONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+	if (direct_fd < 0 || read_all(direct_fd, block) < 0)
+		(void)read_all(fd, block);
+	if (direct_fd >= 0)
+		(void)close(direct_fd);
+}
+
 static void measure_disk(void)
 {
 	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	char *block = malloc(BLOCK_BYTES);
+	char *block = aligned_alloc(BLOCK_ALIGN, BLOCK_BYTES);
 
 	if (fd >= 0 && block) {
 		/* Blocks that are all the same would be saved by some disks. */
 		for (size_t i = 0; i < BLOCK_BYTES; i++)
 			block[i] = (char)(i * 2654435761U >> 13);
-		(void)measure_file(fd, block);
+		measure_file(fd, block);
 	}
 	free(block);
 	if (fd >= 0) {
