@@ -8,6 +8,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -217,13 +218,90 @@ static void test_suspend(void **state)
 	assert_int_equal(finish(&run), 0);
 }
 
+/* Start hull-init with @argv; both ends of its input and output are pipes. */
+static pid_t start_probe(char *const argv[], int *ret_in_fd, int *ret_out_fd)
+{
+	int in[2], out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execv(program, argv);
+		_exit(99);
+	}
+	close(in[0]);
+	close(out[1]);
+	*ret_in_fd = in[1];
+	*ret_out_fd = out[0];
+
+	return pid;
+}
+
+static int hold(const char *script, bool end_input)
+{
+	char *const argv[] = { (char[]){ "hull-init" }, (char[]){ "--hold" }, (char[]){ "sh" },
+			       (char[]){ "-c" },	strdup(script),	      NULL };
+	struct run run;
+	char line[64];
+	int in_fd;
+
+	run.pid = start_probe(argv, &in_fd, &run.fd);
+	free(argv[4]);
+	read_line(run.fd, line, sizeof(line));
+	assert_string_equal(line, "here");
+	if (end_input)
+		in_fd = fd_close(in_fd);
+	/* Nothing of it holds the output any more once it has ended. */
+	while (read(run.fd, line, sizeof(line)) > 0)
+		;
+	fd_close(in_fd);
+
+	return finish(&run);
+}
+
+/* A command lives as long as it wants to, but no longer than the input. */
+static void test_hold(void **state)
+{
+	(void)state;
+	assert_int_equal(hold("echo here; exit 3", false), 3);
+	assert_int_equal(hold("echo here; kill -9 $$", false), 128 + SIGKILL);
+	assert_int_equal(hold("echo here; sleep 1000", true), 0);
+}
+
+static void test_probe(void **state)
+{
+	char *const argv[] = { (char[]){ "hull-init" }, (char[]){ "--probe" }, NULL };
+	struct run run;
+	char line[1024];
+	int in_fd;
+
+	(void)state;
+	run.pid = start_probe(argv, &in_fd, &run.fd);
+	read_line(run.fd, line, sizeof(line));
+	assert_int_equal(strncmp(line, "place kernel=", 13), 0);
+	assert_non_null(strstr(line, " boot="));
+	assert_non_null(strstr(line, " pss_kib="));
+	assert_non_null(strstr(line, " pid:["));
+	assert_int_equal(write(in_fd, "m", 1), 1);
+	read_line(run.fd, line, sizeof(line));
+	assert_int_equal(strncmp(line, "measured call_ps=", 17), 0);
+	fd_close(in_fd);
+	assert_int_equal(finish(&run), 0);
+	assert_true(access("/.hull-probe", F_OK) < 0);
+}
+
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),	      cmocka_unit_test(test_cannot_run),
 		cmocka_unit_test(test_forwards),      cmocka_unit_test(test_mask),
 		cmocka_unit_test(test_reaps_orphans), cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_suspend),
+		cmocka_unit_test(test_suspend),	      cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_probe),
 	};
 
 	if (argc != 2)
