@@ -11,7 +11,7 @@
 #include "wire/json.h"
 
 #define HEADING_WIDTH 28
-#define COLUMN_WIDTH 18
+#define COLUMN_WIDTH 20
 
 static const struct {
 	const char *key, *heading;
