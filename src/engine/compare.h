@@ -14,7 +14,8 @@
  * live.
  *
  * Nothing outlives us, however we end: what runs is held by its input (probe.h), which ends with
- * us; containers are of the kind that is removed at its end.
+ * us; containers are of the kind that is removed at its end. Only a plain process that makes itself
+ * a daemon can: nothing holds it, which is what that row is about.
  */
 #ifndef ENGINE_COMPARE_H
 #define ENGINE_COMPARE_H
