@@ -78,7 +78,8 @@ int vcpu_load(const struct vcpu *vcpu, const struct vcpu_state *state, struct er
 {
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &state->sregs) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_REGS, &state->regs) < 0 ||
-	    ioctl(vcpu->fd, KVM_SET_XCRS, &state->xcrs) < 0 ||
+	    /* A processor without XSAVE has none, and KVM does not take none. */
+	    (state->xcrs.nr_xcrs > 0 && ioctl(vcpu->fd, KVM_SET_XCRS, &state->xcrs) < 0) ||
 	    ioctl(vcpu->fd, KVM_SET_XSAVE, state->xsave) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_DEBUGREGS, &state->debugregs) < 0 ||
 	    ioctl(vcpu->fd, KVM_SET_LAPIC, &state->lapic) < 0)
