@@ -37,11 +37,17 @@
 #define KVM_MAJOR 10
 #define KVM_MINOR 232
 
-/* Where programs and libraries are; those that the host does not have are left out. */
+/*
+ * Where programs and libraries are; those that the host does not have are left out. Without its
+ * cache the loader looks for each library in twenty directories.
+ */
 static const struct jail_mount system_mounts[] = {
 	{ .target = "/usr", .source = "/usr", .attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID },
 	{ .target = "/lib", .source = "/lib", .attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID },
 	{ .target = "/lib64", .source = "/lib64", .attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID },
+	{ .target = "/etc/ld.so.cache",
+	  .source = "/etc/ld.so.cache",
+	  .attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID },
 };
 
 /* A mount that is ready to be attached; or, with @fd -1, a symlink that the host has there. */
