@@ -130,7 +130,7 @@ static int receive(struct vhost_user *vu, enum request request, void *ret_body, 
 	ssize_t n = recv(vu->fd, &message, whole, MSG_PEEK);
 
 	if (n < 0)
-		return -errno;
+		return errno == EINTR ? -EAGAIN : -errno;
 	if (n == 0)
 		return -EPIPE;
 	if ((size_t)n >= sizeof(message.head) && !is_answer(&message, request, bytes))
@@ -144,22 +144,38 @@ static int receive(struct vhost_user *vu, enum request request, void *ret_body, 
 	return 0;
 }
 
-/* Back ends write head and body one after the other: this waits for both. */
+/*
+ * Wait for all of @bytes: back ends write head and body one after the other. A signal ends a wait
+ * that has a time limit, whatever its handler wants.
+ */
+static int receive_all(struct vhost_user *vu, void *buf, size_t bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes) {
+		ssize_t n = recv(vu->fd, (char *)buf + at, bytes - at, MSG_WAITALL);
+
+		if (n == 0)
+			return -EPIPE;
+		if (n < 0 && errno != EINTR)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		at += (size_t)MAX(n, (ssize_t)0);
+	}
+
+	return 0;
+}
+
 static int ask_number(struct vhost_user *vu, enum request request, uint64_t *ret)
 {
 	struct message message;
 	size_t whole = sizeof(message.head) + sizeof(*ret);
 	int r = send_message(vu, request, NULL, 0, NULL, 0);
-	ssize_t n;
 
+	if (r == 0)
+		r = receive_all(vu, &message, whole);
 	if (r < 0)
 		return r;
-	n = recv(vu->fd, &message, whole, MSG_WAITALL);
-	if (n < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	if (n == 0)
-		return -EPIPE;
-	if ((size_t)n != whole || !is_answer(&message, request, sizeof(*ret)))
+	if (!is_answer(&message, request, sizeof(*ret)))
 		return -EPROTO;
 	memcpy(ret, &message.body, sizeof(*ret));
 

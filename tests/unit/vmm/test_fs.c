@@ -6,7 +6,9 @@
 #include "vmm/lying_guest.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -44,6 +46,37 @@ static void test_configuration(void **state UNUSED)
 	assert_int_equal(guest_read(&g, g.config + 5, 1), 0);
 	assert_int_equal(guest_read(&g, g.config + VIRTIO_FS_TAG_MAX, 4), 1);
 	finish(&g, fs, daemon);
+}
+
+static void on_alarm(int sig UNUSED)
+{
+}
+
+/* A wait with a time limit is not taken up again by the kernel after a signal. */
+static void test_handshake_with_signals(void **state UNUSED)
+{
+	const struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct lying_guest g;
+
+	lying_guest_init(&g);
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	for (int i = 0; i < 100; i++) {
+		struct virtio_fs *fs = NULL;
+		int fd;
+		struct back_end *daemon = back_end_start(&fd);
+		int r = virtio_fs_new(&g.env, "share", fd, &fs, NULL);
+
+		virtio_fs_free(fs);
+		back_end_join(daemon);
+		if (r < 0)
+			(void)setitimer(ITIMER_REAL, &never, NULL);
+		assert_int_equal(r, 0);
+	}
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	assert_true(signal(SIGALRM, SIG_DFL) != SIG_ERR);
+	lying_guest_done(&g);
 }
 
 static void test_daemon_crashes(void **state UNUSED)
@@ -205,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_handshake_with_signals),
 		cmocka_unit_test(test_daemon_crashes),
 		cmocka_unit_test(test_daemon_crashes_in_reset),
 		cmocka_unit_test(test_pause),
