@@ -12,8 +12,10 @@ teardown() { remove_containers; }
 # Where the newest kernel of Debian's archive is unpacked, if it is: see tools/newest-kernel.
 newest=$build/newest-kernel
 
-# What a kernel warns of that no hypervisor can help: bugs of the processor that the host has.
-excused='Speculative Return Stack Overflow'
+# What a kernel warns of that no hypervisor can help, bugs of the processor that the host has; and one
+# that is ours: with pci=noearly, which saves some 225 exits of a boot, Linux has no way to
+# PCI's configuration space until it has read the ACPI tables, and says so.
+excused='Speculative Return Stack Overflow|PCI: Fatal: No config space access function found'
 
 # boot CPUS: a machine that sees this host's programs, and can read what root can
 boot() {
