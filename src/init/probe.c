@@ -195,7 +195,7 @@ int probe_measure(void)
 
 /* ---- holding ---- */
 
-static NORETURN void run_held(char *const argv[], int failure_fd)
+static NORETURN void run_held(char *const argv[], int failure_fd, pid_t parent)
 {
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), code;
 
@@ -203,6 +203,9 @@ static NORETURN void run_held(char *const argv[], int failure_fd)
 		(void)dup2(null_fd, STDIN_FILENO);
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have died before it was asked for. */
+	if (getppid() != parent)
+		_exit(1);
 	(void)execvp(argv[0], argv);
 	code = errno;
 	(void)!write(failure_fd, &code, sizeof(code));
@@ -213,12 +216,13 @@ static NORETURN void run_held(char *const argv[], int failure_fd)
 static int start_held(char *const argv[], pid_t *ret)
 {
 	int fds[2], code = 0;
+	pid_t self = getpid();
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return errno;
 	*ret = fork();
 	if (*ret == 0)
-		run_held(argv, fds[1]);
+		run_held(argv, fds[1], self);
 	(void)close(fds[1]);
 	if (*ret < 0)
 		code = EAGAIN;

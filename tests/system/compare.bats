@@ -70,7 +70,7 @@ teardown() { remove_containers; }
 
 @test "SIGKILL and SIGINT leave nothing" {
 	for signal in INT KILL; do
-		HULL_MACHINE=bochs hull compare -n 99 busybox -- sleep 1000000 &
+		HULL_MACHINE=bochs hull compare -n 99 busybox -- sleep 1000000 3>&- &
 		pid=$!
 		await sh -c 'hull ps | grep -q compare-'
 		kill -$signal $pid

@@ -272,6 +272,52 @@ static void test_hold(void **state)
 	assert_int_equal(hold("echo here; sleep 1000", true), 0);
 }
 
+/* The first child of a process; 0 when it has ended without one. */
+static pid_t await_child(pid_t pid)
+{
+	char path[64], text[64];
+	siginfo_t info = { 0 };
+	uint64_t child = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	while (child == 0 && info.si_pid == 0) {
+		auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+		text[MAX(n, (ssize_t)0)] = '\0';
+		text[strcspn(text, " ")] = '\0';
+		if (parse_u64(text, 1, INT32_MAX, &child) < 0)
+			child = 0;
+		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+	}
+
+	return (pid_t)child;
+}
+
+/* Whenever it is killed: also while the command is on its way. */
+static void test_hold_is_killed(void **state)
+{
+	char *const argv[] = { (char[]){ "hull-init" }, (char[]){ "--hold" }, (char[]){ "sleep" },
+			       (char[]){ "1000" }, NULL };
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		int in_fd, out_fd;
+		pid_t pid = start_probe(argv, &in_fd, &out_fd), child = await_child(pid);
+		struct pollfd pfd = { .fd = out_fd, .events = POLLIN };
+		int ended;
+
+		(void)kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		ended = poll(&pfd, 1, DEADLINE_S * 1000);
+		if (ended == 0)
+			(void)kill(child, SIGKILL);
+		assert_int_equal(ended, 1);
+		fd_close(in_fd);
+		fd_close(out_fd);
+	}
+}
+
 static void test_probe(void **state)
 {
 	char *const argv[] = { (char[]){ "hull-init" }, (char[]){ "--probe" }, NULL };
@@ -297,11 +343,11 @@ static void test_probe(void **state)
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	      cmocka_unit_test(test_cannot_run),
-		cmocka_unit_test(test_forwards),      cmocka_unit_test(test_mask),
-		cmocka_unit_test(test_reaps_orphans), cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_suspend),	      cmocka_unit_test(test_hold),
-		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_status),	       cmocka_unit_test(test_cannot_run),
+		cmocka_unit_test(test_forwards),       cmocka_unit_test(test_mask),
+		cmocka_unit_test(test_reaps_orphans),  cmocka_unit_test(test_terminal),
+		cmocka_unit_test(test_suspend),	       cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_hold_is_killed), cmocka_unit_test(test_probe),
 	};
 
 	if (argc != 2)
