@@ -52,11 +52,14 @@ static void on_alarm(int sig UNUSED)
 {
 }
 
-/* A wait with a time limit is not taken up again by the kernel after a signal. */
+/*
+ * A wait with a time limit is not taken up again by the kernel after a signal. They come seldom
+ * enough for a slow machine to do something in between.
+ */
 static void test_handshake_with_signals(void **state UNUSED)
 {
 	const struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
-	const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+	const struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
 	struct lying_guest g;
 
 	lying_guest_init(&g);
@@ -178,7 +181,7 @@ static void test_save_load(void **state UNUSED)
 
 	assert_non_null(saved);
 	start(&g, &fs, &daemon);
-	for (unsigned i = 0; i < 300; i++) /* more than the queue has entries */
+	for (unsigned i = 0; i < 100; i++) /* more than the queue has entries */
 		ask(&g, 1);
 	wait_quiet(&g, fs);
 	virtio_save(virtio_fs_device(fs), saved);
@@ -189,7 +192,7 @@ static void test_save_load(void **state UNUSED)
 	assert_int_equal(virtio_fs_new(&g.env, "share", fd, &fs, NULL), 0);
 	assert_int_equal(virtio_load(virtio_fs_device(fs), saved, NULL), 0);
 	ask(&g, 0);
-	for (unsigned i = 0; i < 300; i++)
+	for (unsigned i = 0; i < 100; i++)
 		ask(&g, 1);
 	finish(&g, fs, daemon);
 	free(saved);
