@@ -44,6 +44,9 @@ static struct run start(const char *script, bool terminal)
 	if (run.pid == 0) {
 		/* What a careless parent may leave behind. */
 		signal(SIGCHLD, SIG_IGN);
+		/* What runs in the background ignores these, and its shells cannot trap them. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
 		if (!terminal)
 			dup2(pipe_fds[1], STDOUT_FILENO);
 		execl(program, "hull-init", "--", "sh", "-c", script, NULL);
