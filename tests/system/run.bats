@@ -230,12 +230,17 @@ teardown() { remove_containers; }
 }
 
 @test "the input of a workload ends when its client is killed" {
-	hull run -i --name reads busybox cat < <(exec sleep 1000000) &
+	# An input that never ends by itself, and that nobody else holds.
+	mkfifo "$store/in"
+	exec 8<>"$store/in"
+	hull run -i --name reads busybox cat <"$store/in" 3>&- 8>&- &
 	local client=$!
 	await sh -c 'hull inspect --format "{{.State.Running}}" reads | grep true'
 	kill -9 $client
 	wait $client || true
 	await sh -c 'hull inspect --format "{{.State.ExitCode}} {{.State.Status}}" reads | grep "0 exited"'
+	exec 8>&-
+	rm "$store/in"
 }
 
 # CVE-2019-5736: with the host's user namespace only the read-only mount stands in the way.
