@@ -30,7 +30,7 @@ test-long:
 test-host:
 	@tools/setup build run test host
 	@$(MAKE) --no-print-directory all
-	@[ -d $(B)/newest-kernel/lib ] || tools/newest-kernel $(B)/newest-kernel
+	@ls $(B)/newest-kernel/boot/vmlinuz-* >/dev/null 2>&1 || tools/newest-kernel $(B)/newest-kernel
 	@tools/test --long --only host $(B)
 
 bench:
