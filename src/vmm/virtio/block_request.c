@@ -325,8 +325,9 @@ void block_on_done(void *ctx, uint32_t events UNUSED)
 	virtio_signal(&block->dev, 0);
 	if (block->io.in_flight == 0)
 		virtio_reset_done(&block->dev);
-	/* Chains that found no idle request wait unannounced. */
-	if (virtio_running(&block->dev) && virtq_pending(&block->dev.queues[0]))
+	/* Where no request was idle, chains were neither taken nor asked for. */
+	if (virtio_running(&block->dev) && block->idle_len > 0 &&
+	    virtq_unmute(&block->dev.queues[0]))
 		virtio_ring(&block->dev, 0);
 	virtio_check(&block->dev);
 }

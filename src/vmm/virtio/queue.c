@@ -78,11 +78,6 @@ static uint16_t avail_index(const struct virtq *q)
 	return le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 }
 
-bool virtq_pending(struct virtq *q)
-{
-	return virtq_running(q) && avail_index(q) != q->state.avail_next;
-}
-
 /* A copy of one descriptor; the driver may change the original between the two loads. */
 static struct vring_desc load_desc(const struct vring_desc *desc)
 {

@@ -126,9 +126,6 @@ bool virtq_pop(struct virtq *q, struct virtq_chain *chain);
 /* Give back the chain that was taken last, as if it had never been taken. */
 void virtq_unpop(struct virtq *q);
 
-/* Is there a chain to take? */
-bool virtq_pending(struct virtq *q);
-
 /**
  * virtq_push() - Give a chain back to the driver; nothing when @q does not run any more
  * @q:		queue

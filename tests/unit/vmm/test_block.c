@@ -342,6 +342,45 @@ static void test_reset_waits(void **state)
 	assert_int_equal(request(g, VIRTIO_BLK_T_IN, 0, data, 512), VIRTIO_BLK_S_OK);
 }
 
+/* A read of sector 0 whose buffers are in a table of their own; one descriptor of the ring. */
+static void add_indirect(struct lying_guest *g, uint16_t index, uint64_t table_gpa)
+{
+	struct vring_desc *table = guest_at(g, table_gpa);
+	uint64_t head = table_gpa + 64, status = head + 16, data = table_gpa + SECTOR;
+
+	*(struct virtio_blk_outhdr *)guest_at(g, head) = (struct virtio_blk_outhdr){ 0 };
+	table[0] = (struct vring_desc){ htole64(head), htole32(16), htole16(VRING_DESC_F_NEXT),
+					htole16(1) };
+	table[1] = (struct vring_desc){ htole64(data), htole32(SECTOR),
+					htole16(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE),
+					htole16(2) };
+	table[2] = (struct vring_desc){ htole64(status), htole32(1), htole16(VRING_DESC_F_WRITE),
+					0 };
+	guest_desc(g, 0, index,
+		   (struct vring_desc){ .addr = table_gpa,
+					.len = 3 * sizeof(*table),
+					.flags = VRING_DESC_F_INDIRECT });
+	guest_offer(g, 0, index);
+}
+
+/* As many requests at once as there can be, and then one more: it is asked for. */
+static void test_full_queue(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+	uint64_t tables = guest_alloc(g, g->queues[0].size * 2ULL * SECTOR);
+	uint64_t data = guest_alloc(g, SECTOR);
+	uint32_t head, bytes;
+
+	for (uint16_t i = 0; i < g->queues[0].size; i++)
+		add_indirect(g, i, tables + i * 2ULL * SECTOR);
+	guest_kick(g, 0);
+	for (unsigned i = 0; i < g->queues[0].size; i++)
+		assert_true(guest_wait_used(g, 0, &head, &bytes));
+	assert_int_equal(request(g, VIRTIO_BLK_T_IN, 7, data, SECTOR), VIRTIO_BLK_S_OK);
+	assert_int_equal(*(unsigned char *)guest_at(g, data), 8);
+}
+
 /* Saved while it is quiet, loaded into another device on the same memory: nothing is lost. */
 static void test_save_load(void **state)
 {
@@ -468,6 +507,7 @@ int main(void)
 		EITHER(test_write_zeroes),
 		EITHER(test_file_shrinks),
 		EITHER(test_any_layout),
+		EITHER(test_full_queue),
 		cmocka_unit_test_setup_teardown(test_reset_waits, setup, teardown),
 		EITHER(test_save_load),
 		EITHER(test_file_in_memory),
