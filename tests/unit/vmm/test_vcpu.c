@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "check.h"
 #include "vmm/irq.h"
@@ -162,6 +163,18 @@ static void stop_all(struct fixture *f)
 		wait_for(f->vcpus.event_fd);
 }
 
+/* Wait until the guest has changed its counter. */
+static void wait_progress(const struct fixture *f, uint32_t before)
+{
+	int64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+	uint32_t now = before;
+
+	while (now == before) {
+		assert_true(clock_now_ns() < deadline_ns);
+		assert_int_equal(memory_read(&f->mem, GPA(COUNTER_GPA), &now, sizeof(now)), 0);
+	}
+}
+
 static void wait_stopped(struct fixture *f, enum vcpu_stop why)
 {
 	struct err failure;
@@ -281,9 +294,7 @@ static void test_pause(void **state)
 		assert_int_equal(memory_read(&f->mem, GPA(COUNTER_GPA), &b, sizeof(b)), 0);
 		assert_int_equal(a, b);
 		vcpus_resume(&f->vcpus);
-		do
-			assert_int_equal(memory_read(&f->mem, GPA(COUNTER_GPA), &b, sizeof(b)), 0);
-		while (a == b);
+		wait_progress(f, a);
 	}
 }
 
@@ -312,6 +323,7 @@ static void test_pause_amid_exits(void **state)
 		exits = f->vcpus.list[0].port_exits;
 		assert_in_range(exits - count, 0, 1);
 		vcpus_resume(&f->vcpus);
+		wait_progress(f, count);
 	}
 	pfd.fd = f->done_fd;
 	assert_int_equal(poll(&pfd, 1, 0), 0);
@@ -323,7 +335,7 @@ static void test_state(void **state)
 	struct fixture *f = *state;
 	static const uint8_t code[] = {
 		0xbb, 0x34,	      0x12, /* mov bx, 0x1234 */
-		0xe6, VALUE_PORT,	    /* out VALUE_PORT, al */
+		0xe6, DONE_PORT,	    /* out DONE_PORT, al */
 		0xeb, 0xfe,		    /* wait to be stopped: jmp to itself */
 		0x89, 0xd8,		    /* mov ax, bx */
 		0xe7, VALUE_PORT + 1,	    /* out VALUE_PORT + 1, ax */
@@ -333,11 +345,10 @@ static void test_state(void **state)
 
 	make(f, 1, code, sizeof(code));
 	go(f);
-	do {
-		stop_all(f);
-		assert_int_equal(vcpu_save(&f->vcpus.list[0], saved, NULL), 0);
-		vcpus_resume(&f->vcpus);
-	} while (saved->regs.rip != CODE_GPA + 5);
+	wait_for(f->done_fd);
+	stop_all(f);
+	assert_int_equal(vcpu_save(&f->vcpus.list[0], saved, NULL), 0);
+	assert_int_equal(saved->regs.rip, CODE_GPA + 5);
 	vcpus_done(&f->vcpus);
 	fd_close(f->vm_fd);
 	f->vm_fd = vm_fd_open(f->kvm_fd, &f->mem, NULL);
