@@ -50,6 +50,18 @@ static void on_parked(void *ctx)
 	reply(control, control->pause_seq, 0, NULL);
 }
 
+/* The machine goes on: whoever waits for it to pause need not. */
+static void cancel_pause(struct control *control)
+{
+	struct err err = ERR_INIT;
+
+	if (!control->pausing)
+		return;
+	control->pausing = false;
+	reply(control, control->pause_seq,
+	      err_set(&err, ECANCELED, "the machine was resumed before it had paused"), &err);
+}
+
 static int configure(struct control *control, struct vmmproto_config *config, struct err *err)
 {
 	if (control->configured)
@@ -82,9 +94,8 @@ static int handle(struct control *control, const struct vmmproto_msg *msg, struc
 		vmm_pause(vmm, on_parked, control);
 		return 1;
 	case VMMPROTO_RESUME:
-		if (control->pausing)
-			return err_set(err, EBUSY, "the machine is being paused");
 		vmm_resume(vmm);
+		cancel_pause(control);
 		return 0;
 	case VMMPROTO_STATS:
 		return 0;

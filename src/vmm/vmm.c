@@ -145,6 +145,7 @@ void vmm_pause(struct vmm *vmm, void (*fn)(void *ctx), void *ctx)
 
 void vmm_resume(struct vmm *vmm)
 {
+	vmm->on_parked = NULL;
 	devices_pause(&vmm->devices, false);
 	vcpus_resume(&vmm->vcpus);
 }

@@ -98,7 +98,7 @@ int vmm_run(struct vmm *vmm, struct err *err);
 
 /* Have the processors and devices stop; @fn is called from the loop once they have. */
 void vmm_pause(struct vmm *vmm, void (*fn)(void *ctx), void *ctx);
-/* Let them go on. */
+/* Let them go on; a pause that is under way is forgotten, and its @fn not called. */
 void vmm_resume(struct vmm *vmm);
 
 /* It is a copy of another from now on: give it an identity of its own. 0 or a negative errno. */

@@ -38,7 +38,7 @@ enum vmmproto_type {
 	VMMPROTO_CONFIG = 1,	 /* make the machine; @config */
 	VMMPROTO_START,		 /* let it run */
 	VMMPROTO_PAUSE,		 /* answered once no processor runs */
-	VMMPROTO_RESUME,	 /* */
+	VMMPROTO_RESUME,	 /* a pause that is under way fails with ECANCELED */
 	VMMPROTO_STATS,		 /* answered with @stats */
 	VMMPROTO_POWER_BUTTON,	 /* press it */
 	VMMPROTO_NEW_GENERATION, /* it is a copy: give it an identity of its own */

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "check.h"
 #include "vmm/layout.h"
@@ -419,6 +420,19 @@ static void test_pci_window(void **state)
 	expect_console(f, "\x04"); /* a console of two ports has four queues */
 }
 
+/* The guest, which does nothing but to access a port, runs. */
+static void expect_exits(struct fixture *f)
+{
+	int64_t deadline_ns = clock_now_ns() + WAIT_MS * NS_PER_MS;
+	struct vmmproto_msg before, now;
+
+	assert_int_equal(ask(f, VMMPROTO_STATS, &before), 0);
+	do {
+		assert_true(clock_now_ns() < deadline_ns);
+		assert_int_equal(ask(f, VMMPROTO_STATS, &now), 0);
+	} while (before.stats.port_exits == now.stats.port_exits);
+}
+
 static void test_pause(void **state)
 {
 	struct fixture *f = *state;
@@ -435,9 +449,7 @@ static void test_pause(void **state)
 		assert_int_equal(ask(f, VMMPROTO_STATS, &two), 0);
 		assert_int_equal(one.stats.port_exits, two.stats.port_exits);
 		assert_int_equal(ask(f, VMMPROTO_RESUME, NULL), 0);
-		do
-			assert_int_equal(ask(f, VMMPROTO_STATS, &two), 0);
-		while (one.stats.port_exits == two.stats.port_exits);
+		expect_exits(f);
 	}
 	assert_int_equal(ask(f, VMMPROTO_POWER_BUTTON, NULL), 0);
 	assert_int_equal(ask(f, VMMPROTO_BALLOON, NULL), 0);
@@ -446,6 +458,33 @@ static void test_pause(void **state)
 	assert_int_equal(ask(f, VMMPROTO_PAUSE, NULL), 0);
 	assert_int_equal(ask(f, VMMPROTO_QUIT, NULL), 0);
 	wait_end(f, VMMPROTO_END_FAILED);
+}
+
+/* Resumed while it is still about to pause: both are answered, and it goes on. */
+static void test_pause_cancelled(void **state)
+{
+	struct fixture *f = *state;
+	struct vmmproto_msg pause = { .type = VMMPROTO_PAUSE };
+	struct vmmproto_msg resume = { .type = VMMPROTO_RESUME }, first, second;
+	static const uint8_t text[] = {
+		0xe6, 0x80, /* out 0x80, al */
+		0xeb, 0xfc, /* for ever */
+	};
+
+	run(f, 2, text, sizeof(text));
+	for (int round = 0; round < 20; round++) {
+		assert_int_equal(kill(f->pid, SIGSTOP), 0);
+		say(f, &pause);
+		say(f, &resume);
+		assert_int_equal(kill(f->pid, SIGCONT), 0);
+		take(f, &first);
+		take(f, &second);
+		assert_int_equal(first.seq, pause.seq);
+		assert_true(first.code == 0 || first.code == ECANCELED);
+		assert_int_equal(second.seq, resume.seq);
+		assert_int_equal(second.code, 0);
+		expect_exits(f);
+	}
 }
 
 /* Says whenever the first bytes of its generation change. */
@@ -517,12 +556,12 @@ static void test_no_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_off),	    TEST(test_reset),	   TEST(test_triple_fault),
-		TEST(test_pci_and_console), TEST(test_pause),	   TEST(test_pci_write),
-		TEST(test_pci_window),	    TEST(test_order),	   TEST(test_starter_gone),
-		TEST(test_no_kernel),	    TEST(test_nonsense),   TEST(test_panic),
-		TEST(test_reset_vector),    TEST(test_generation), TEST(test_panic_printed),
-		TEST(test_panic_silent),
+		TEST(test_power_off),	    TEST(test_reset),	     TEST(test_triple_fault),
+		TEST(test_pci_and_console), TEST(test_pause),	     TEST(test_pause_cancelled),
+		TEST(test_pci_write),	    TEST(test_pci_window),   TEST(test_order),
+		TEST(test_starter_gone),    TEST(test_no_kernel),    TEST(test_nonsense),
+		TEST(test_panic),	    TEST(test_reset_vector), TEST(test_generation),
+		TEST(test_panic_printed),   TEST(test_panic_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
