@@ -8,8 +8,8 @@
  *	a folder that a layer has files in but no member for: overlayfs shows the topmost layer's,
  *	which made it up (0755, root). The cover has it as the layer below names it.
  *
- *	a hard link to a file of a layer below. The layer's file leaves the name out; the cover has
- *	a copy of the file under all the names that it has by then.
+ *	a hard link to a file of a layer below. The layer's file hides the name, as any file of it
+ *	would; the cover has a copy of the file under all the names that it has by then.
  *
  * The cover is a layer like others: an archive in canonical order, known by its digest, shared
  * by images that need the same one. It is in the store's list of the image's layers, and in no

@@ -76,8 +76,8 @@ int erofs_special(struct erofs *e, const struct tree_attr *attr, uint32_t dev_ma
  * @tree:	names of all inodes that were written
  * @err:	filled in on failure, may be NULL
  *
- * A whiteout becomes a character device 0:0, an opaque folder has trusted.overlay.opaque: what
- * overlayfs wants to see in a lower layer.
+ * A whiteout, or a hard link to a file of a layer below, becomes a character device 0:0, an opaque
+ * folder has trusted.overlay.opaque: what overlayfs wants to see in a lower layer.
  *
  * Return: as above.
  */
@@ -87,7 +87,7 @@ int erofs_finish(struct erofs *e, struct tree *tree, struct err *err);
 enum erofs_traits {
 	EROFS_HIDES_ALL = 1 << 0,   /* its root is opaque, where overlayfs does not look */
 	EROFS_IMPLIES = 1 << 1,	    /* a folder (the root, maybe) has no member of its own */
-	EROFS_LINKS_BELOW = 1 << 2, /* a hard link to a file of a layer below is left out */
+	EROFS_LINKS_BELOW = 1 << 2, /* a hard link to a file of a layer below is a whiteout */
 };
 
 /**

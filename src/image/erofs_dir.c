@@ -66,6 +66,12 @@ static int compare(const void *a, const void *b)
 	return order ? order : x->name_len - y->name_len;
 }
 
+/* A link to a file of a layer below, too: in this layer the name does no more than hide. */
+static bool is_whiteout(const struct tree_node *node)
+{
+	return !node->dir && (!node->inode || node->inode->below);
+}
+
 /* All folders, each before those in it, with their names sorted. */
 static int gather(struct dirs *d, struct tree *tree, struct err *err)
 {
@@ -81,8 +87,6 @@ static int gather(struct dirs *d, struct tree *tree, struct err *err)
 
 		f->first = d->names_len;
 		for (struct tree_node *n = f->node->dir->children; n; n = n->sibling) {
-			if (n->inode && n->inode->below)
-				continue;
 			d->names[d->names_len++] = n;
 			if (n->dir)
 				d->folders[d->folders_len++] = (struct folder){ .node = n };
@@ -116,15 +120,15 @@ static struct entry entry_of_node(const struct dirs *d, const struct tree_node *
 {
 	struct entry entry = { .name = node->name, .len = node->name_len };
 
-	if (node->dir) {
-		entry.nid = node->dir->nid;
-		entry.type = ENTRY_DIR;
-	} else if (node->inode) {
-		entry.nid = node->inode->nid;
-		entry.type = type_of_mode(node->inode->mode);
-	} else {
+	if (is_whiteout(node)) {
 		entry.nid = d->whiteout_nid;
 		entry.type = ENTRY_CHAR;
+	} else if (node->dir) {
+		entry.nid = node->dir->nid;
+		entry.type = ENTRY_DIR;
+	} else {
+		entry.nid = node->inode->nid;
+		entry.type = type_of_mode(node->inode->mode);
 	}
 
 	return entry;
@@ -340,7 +344,7 @@ static int write_whiteout(struct dirs *d, struct tree *tree, struct err *err)
 	int r;
 
 	for (size_t i = 0; i < d->names_len; i++)
-		nlink += !d->names[i]->dir && !d->names[i]->inode;
+		nlink += is_whiteout(d->names[i]);
 	if (nlink == 0)
 		return 0;
 	r = erofs_special(d->e, &attr, 0, 0, &d->whiteout_nid, err);

@@ -182,6 +182,14 @@ contentcontentcontentoldnew$(python3 -c 'import sys; sys.stdout.buffer.write(byt
 contentsame"
 }
 
+@test "a folder, then a hard link to a layer below, then a folder again: nothing of the first shows" {
+	run hull run --rm cover ls -la /turns
+	expect_part new
+	[[ $output != *below* ]]
+	run hull run --rm cover stat -c '%n %a' /turns
+	expect "/turns 755"
+}
+
 @test "what covers an image is a layer like others, and no part of the image" {
 	[ "$(hull image inspect cover | jq '.[0].RootFS.Layers | length')" = 3 ]
 	[ "$(hull image history -q cover | wc -l)" = 3 ]

@@ -144,6 +144,7 @@ def covered_layers():
              entry("plain", tarfile.DIRTYPE), entry("gone", tarfile.DIRTYPE, mode=0o750),
              entry("hidden", tarfile.DIRTYPE, mode=0o750), entry("hidden/below", data=b"1"),
              entry("again", tarfile.DIRTYPE, mode=0o700),
+             entry("turns", tarfile.DIRTYPE, mode=0o700), entry("turns/below", data=b"hidden"),
              entry("data", tarfile.DIRTYPE), entry("data/file", data=b"content", mode=0o640, uid=7, pax_headers=note),
              entry("data/twin", tarfile.LNKTYPE, linkname="data/file"),
              entry("data/large", data=bytes(range(256)) * 4000), entry("data/replaced", data=b"old")]
@@ -156,8 +157,10 @@ def covered_layers():
               entry("links/link", tarfile.LNKTYPE, linkname="bin/sh"),
               entry("links/removed", tarfile.LNKTYPE, linkname="data/large"),
               entry("links/old", tarfile.LNKTYPE, linkname="data/replaced"),
+              entry("turns", tarfile.LNKTYPE, linkname="data/file"),
               entry("data/replaced", data=b"new")]
     third = [entry("tmp/y", data=b"y"), entry("again", tarfile.DIRTYPE, mode=0o711), entry("links/.wh.removed"),
+             entry("turns/new", data=b"n"),
              entry("links/three", tarfile.LNKTYPE, linkname="links/one")]
     return [layer(first), layer(second), layer(third)]
 
