@@ -241,16 +241,20 @@ static int flush(struct cover *c, struct err *err)
 	return r < 0 ? err_wrap(err, r, "writing the cover") : 0;
 }
 
+static int too_large(struct err *err)
+{
+	return err_setk(err, ERR_USAGE, EFBIG, "hard links to lower layers name more than %llu GiB",
+			COVER_MAX_BYTES / GIB);
+}
+
 static int to_file(void *ctx, const void *buf, size_t len, struct err *err)
 {
 	struct cover *c = ctx;
 	const uint8_t *from = buf;
 
+	if (len > COVER_MAX_BYTES - c->out_bytes)
+		return too_large(err);
 	c->out_bytes += len;
-	if (c->out_bytes > COVER_MAX_BYTES)
-		return err_setk(err, ERR_USAGE, EFBIG,
-				"hard links to lower layers name more than %llu GiB",
-				COVER_MAX_BYTES / GIB);
 	while (len > 0) {
 		size_t take = MIN(len, OUT_BYTES - c->used);
 		int r;
@@ -296,7 +300,6 @@ struct copier {
 	uint64_t members;
 	size_t at; /* in @cover->links: what comes next */
 	bool copying;
-	uint64_t size_bytes, done_bytes;
 };
 
 static bool is_next(const struct copier *cp, uint64_t nid)
@@ -316,49 +319,30 @@ static int copy_entry(void *ctx, const struct tar_entry *entry, struct err *err)
 	if (!cp->copying)
 		return 0;
 	copy.name = cp->cover->links.items[cp->at].path;
-	cp->size_bytes = entry->size_bytes;
-	cp->done_bytes = 0;
+	/* Said before a file is written that would be cut off. */
+	if (tar_entry_data_bytes(entry) > COVER_MAX_BYTES - cp->cover->out_bytes)
+		return too_large(err);
 
 	return tar_writer_entry(&cp->cover->tar, &copy, err);
-}
-
-/* A hole that was left out, up to @offset_bytes. */
-static int fill(struct copier *cp, uint64_t offset_bytes, struct err *err)
-{
-	static const uint8_t zeroes[4096];
-	int r = 0;
-
-	while (r == 0 && cp->done_bytes < offset_bytes) {
-		size_t take = (size_t)MIN(offset_bytes - cp->done_bytes, (uint64_t)sizeof(zeroes));
-
-		r = tar_writer_data(&cp->cover->tar, zeroes, take, err);
-		cp->done_bytes += take;
-	}
-
-	return r;
 }
 
 static int copy_data(void *ctx, uint64_t offset_bytes, const void *buf, size_t len, struct err *err)
 {
 	struct copier *cp = ctx;
-	int r = cp->copying ? fill(cp, offset_bytes, err) : 0;
 
-	if (r < 0 || !cp->copying)
-		return r;
-	cp->done_bytes += len;
+	(void)offset_bytes; /* the map of a sparse file, written with its entry, has it */
 
-	return tar_writer_data(&cp->cover->tar, buf, len, err);
+	return cp->copying ? tar_writer_data(&cp->cover->tar, buf, len, err) : 0;
 }
 
 static int copy_end(void *ctx, struct err *err)
 {
 	struct copier *cp = ctx;
 	const struct name *first = &cp->cover->links.items[cp->at];
-	int r;
+	int r = 0;
 
 	if (!cp->copying)
 		return 0;
-	r = fill(cp, cp->size_bytes, err);
 	for (cp->at++; r == 0 && is_next(cp, nid_of(first)); cp->at++) {
 		const struct tar_entry link = { .type = TAR_HARDLINK,
 						.name = cp->cover->links.items[cp->at].path,

@@ -9,7 +9,8 @@
  * image tools skip them. Names are bytes: they need not be UTF-8, and whether one is safe to
  * use is for the caller to judge.
  *
- * The writer makes ustar headers, preceded by a pax header where ustar cannot hold a value.
+ * The writer makes ustar headers, preceded by a pax header where ustar cannot hold a value, and
+ * sparse files of GNU's form 1.0.
  *
  * References: POSIX.1-2017 pax(1); GNU tar manual, "Storing Sparse Files"; tar(5) of libarchive.
  */
@@ -156,6 +157,9 @@ uint64_t tar_reader_skip(struct tar_reader *r);
 /* True once the two blocks of zeroes were read: a reader of a pipe may stop there. */
 bool tar_reader_at_end(const struct tar_reader *r);
 
+/* Bytes of data that an entry has: those of a file, without the holes of a sparse one. */
+uint64_t tar_entry_data_bytes(const struct tar_entry *entry);
+
 /* Receives the archive in order. 0 or a negative errno, which the writer hands on. */
 typedef int tar_write_fn(void *ctx, const void *buf, size_t len, struct err *err);
 
@@ -179,11 +183,12 @@ void tar_writer_init(struct tar_writer *w, tar_write_fn *write, void *ctx);
 /**
  * tar_writer_entry() - Begin a member
  * @w:		writer whose last member, if any, is complete
- * @entry:	what to write; @sparse and @segments are not used: files are written whole. A NULL
- *		@link, @uname or @gname counts as ""
+ * @entry:	what to write. A NULL @link, @uname or @gname counts as ""
  * @err:	filled in on failure, may be NULL
  *
- * A TAR_FILE is to be followed by exactly @size_bytes of tar_writer_data().
+ * To be followed by exactly tar_entry_data_bytes() of tar_writer_data(). GNU tar takes each segment
+ * of a sparse file to begin a block, we do not: they mean the same where all but the last have
+ * whole blocks, as those that GNU tar makes.
  *
  * Return: 0, -E2BIG beyond a limit, -EINVAL when the last member is short, -ENOMEM, or what the
  *	   destination returned.

@@ -476,7 +476,8 @@ static int map_number(struct tar_reader *r, struct err *err)
 	r->map_number = 0;
 	r->map_digits = false;
 	if (r->map_numbers == UINT64_MAX) {
-		if (value > TAR_MAX_SPARSE_SEGMENTS)
+		/* And an empty one that says where the file ends. */
+		if (value > TAR_MAX_SPARSE_SEGMENTS + 1)
 			return err_setk(err, ERR_USAGE, E2BIG,
 					"sparse map has more than %d segments",
 					TAR_MAX_SPARSE_SEGMENTS);

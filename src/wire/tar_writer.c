@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tar_writer.c - tar archives out: ustar, with a pax header for what ustar cannot hold
+ *
+ * A sparse file is of GNU's form 1.0: the pax header has its name and length, and a map of decimal
+ * numbers, filled up to a whole block, stands in front of its data.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,6 +12,8 @@
 #include "wire/tar_header.h"
 
 #define PAX_NAME "PaxHeaders/member"
+#define SPARSE_NAME "GNUSparseFile/member" /* for who does not know the form */
+#define MAP_MAX_BYTES ((size_t)(4 * MIB))  /* 65536 pairs of numbers of up to 20 digits fit */
 
 static const char zeroes[TAR_BLOCK_BYTES * 2];
 
@@ -82,20 +87,70 @@ static void put_mtime(struct tar_header *h, const struct tar_entry *entry, struc
 	add_text(pax, "mtime", text);
 }
 
-static void fill_header(struct tar_header *h, const struct tar_entry *entry, struct strbuf *pax)
+uint64_t tar_entry_data_bytes(const struct tar_entry *entry)
+{
+	uint64_t bytes = 0;
+
+	if (entry->type != TAR_FILE)
+		return 0;
+	if (!entry->sparse)
+		return entry->size_bytes;
+	for (size_t i = 0; i < entry->segments_len; i++)
+		bytes += entry->segments[i].len_bytes;
+
+	return bytes;
+}
+
+static void add_segment(struct strbuf *map, uint64_t offset_bytes, uint64_t len_bytes)
+{
+	strbuf_addf(map, "%llu\n%llu\n", (unsigned long long)offset_bytes,
+		    (unsigned long long)len_bytes);
+}
+
+/*
+ * Where the data of a sparse file goes: a line for the number of segments, two for each. An empty
+ * one at the end of the file is the last: GNU tar takes the length from there.
+ */
+static void make_map(const struct tar_entry *entry, struct strbuf *map)
+{
+	strbuf_addf(map, "%zu\n", entry->segments_len + 1);
+	for (size_t i = 0; i < entry->segments_len; i++)
+		add_segment(map, entry->segments[i].offset_bytes, entry->segments[i].len_bytes);
+	add_segment(map, entry->size_bytes, 0);
+	strbuf_add(map, zeroes, padding_of(map->len));
+}
+
+static void put_name(struct tar_header *h, const struct tar_entry *entry, struct strbuf *pax)
+{
+	char size_text[24];
+
+	if (!entry->sparse) {
+		put_text(h->name, sizeof(h->name), entry->name, "path", pax);
+		return;
+	}
+	memcpy(h->name, SPARSE_NAME, sizeof(SPARSE_NAME));
+	(void)snprintf(size_text, sizeof(size_text), "%llu", (unsigned long long)entry->size_bytes);
+	add_text(pax, "GNU.sparse.major", "1");
+	add_text(pax, "GNU.sparse.minor", "0");
+	add_text(pax, "GNU.sparse.name", entry->name);
+	add_text(pax, "GNU.sparse.realsize", size_text);
+}
+
+/* @stored_bytes follow the header: the data, and the map of a sparse file. */
+static void fill_header(struct tar_header *h, const struct tar_entry *entry, uint64_t stored_bytes,
+			struct strbuf *pax)
 {
 	memcpy(h->magic, "ustar", 6);
 	memcpy(h->version, "00", 2);
 	h->type = (char)entry->type;
-	put_text(h->name, sizeof(h->name), entry->name, "path", pax);
+	put_name(h, entry, pax);
 	put_text(h->link, sizeof(h->link), entry->link, "linkpath", pax);
 	put_text(h->uname, sizeof(h->uname) - 1, entry->uname, "uname", pax);
 	put_text(h->gname, sizeof(h->gname) - 1, entry->gname, "gname", pax);
 	put_number(h->mode, sizeof(h->mode), entry->mode & 07777, "", pax);
 	put_number(h->uid, sizeof(h->uid), entry->uid, "uid", pax);
 	put_number(h->gid, sizeof(h->gid), entry->gid, "gid", pax);
-	put_number(h->size, sizeof(h->size), entry->type == TAR_FILE ? entry->size_bytes : 0,
-		   "size", pax);
+	put_number(h->size, sizeof(h->size), stored_bytes, "size", pax);
 	put_number(h->dev_major, sizeof(h->dev_major), entry->dev_major, "", pax);
 	put_number(h->dev_minor, sizeof(h->dev_minor), entry->dev_minor, "", pax);
 	put_mtime(h, entry, pax);
@@ -140,21 +195,27 @@ int tar_writer_entry(struct tar_writer *w, const struct tar_entry *entry, struct
 {
 	struct tar_header h = { 0 };
 	auto_done(strbuf) pax = STRBUF_INIT(TAR_MAX_EXTENSION_BYTES);
+	auto_done(strbuf) map = STRBUF_INIT(MAP_MAX_BYTES);
+	uint64_t data_bytes = tar_entry_data_bytes(entry);
 	int r = 0;
 
 	if (is_short(w, err))
 		return -EINVAL;
-	fill_header(&h, entry, &pax);
-	if (pax.failed)
+	if (entry->sparse)
+		make_map(entry, &map);
+	fill_header(&h, entry, data_bytes + map.len, &pax);
+	if (pax.failed || map.failed || entry->segments_len > TAR_MAX_SPARSE_SEGMENTS)
 		return err_set(err, E2BIG, "%s: more metadata than an archive can hold",
 			       entry->name);
 	if (pax.len > 0)
 		r = write_pax(w, &pax, err);
 	if (r == 0)
 		r = w->write(w->ctx, &h, sizeof(h), err);
+	if (r == 0 && map.len > 0)
+		r = w->write(w->ctx, map.text, map.len, err);
 	if (r < 0)
 		return r;
-	w->left_bytes = entry->type == TAR_FILE ? entry->size_bytes : 0;
+	w->left_bytes = data_bytes;
 	w->pad_bytes = padding_of(w->left_bytes);
 
 	return 0;

@@ -176,10 +176,20 @@ y"
 link 2 777 0
 old 1 644 0
 one 5 640 7
+sparse 2 644 0
 three 5 640 7
 two 5 640 7
 contentcontentcontentoldnew$(python3 -c 'import sys; sys.stdout.buffer.write(bytes(range(256)) * 4000)' | sha256sum)
 contentsame"
+}
+
+@test "a hard link to a sparse file of a layer below: 100 GiB, of which hardly a byte is there" {
+	run hull run --rm cover sh -c 'stat -c %s links/sparse; head -c 5 links/sparse
+		dd if=links/sparse bs=1M skip=101376 count=1 2>/dev/null | head -c 3; test links/sparse -ef data/sparse'
+	[ "$status" = 0 ]
+	expect "107374182400
+startend"
+	[ "$(du -s -BM "$HULL_ROOT" | cut -dM -f1)" -lt 100 ]
 }
 
 @test "a folder, then a hard link to a layer below, then a folder again: nothing of the first shows" {

@@ -44,6 +44,15 @@ def layer(entries, kind=tarfile.PAX_FORMAT):
     return out.getvalue()
 
 
+def sparse_entry(name, size, segments):
+    """A file of GNU's sparse form 1.0: @segments is pairs of an offset and the bytes there."""
+    numbers = [len(segments)] + [number for at, data in segments for number in (at, len(data))]
+    text = "".join(f"{number}\n" for number in numbers).encode()
+    data = text + bytes(-len(text) % 512) + b"".join(data for _, data in segments)
+    return entry("GNUSparseFile/x", data=data, pax_headers={
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name, "GNU.sparse.realsize": str(size)})
+
+
 class Image:
     """Documents and blobs of one image; layers are uncompressed tars."""
 
@@ -145,6 +154,7 @@ def covered_layers():
              entry("hidden", tarfile.DIRTYPE, mode=0o750), entry("hidden/below", data=b"1"),
              entry("again", tarfile.DIRTYPE, mode=0o700),
              entry("turns", tarfile.DIRTYPE, mode=0o700), entry("turns/below", data=b"hidden"),
+             sparse_entry("data/sparse", 100 << 30, [(0, b"start"), (99 << 30, b"end")]),
              entry("data", tarfile.DIRTYPE), entry("data/file", data=b"content", mode=0o640, uid=7, pax_headers=note),
              entry("data/twin", tarfile.LNKTYPE, linkname="data/file"),
              entry("data/large", data=bytes(range(256)) * 4000), entry("data/replaced", data=b"old")]
@@ -158,6 +168,7 @@ def covered_layers():
               entry("links/removed", tarfile.LNKTYPE, linkname="data/large"),
               entry("links/old", tarfile.LNKTYPE, linkname="data/replaced"),
               entry("turns", tarfile.LNKTYPE, linkname="data/file"),
+              entry("links/sparse", tarfile.LNKTYPE, linkname="data/sparse"),
               entry("data/replaced", data=b"new")]
     third = [entry("tmp/y", data=b"y"), entry("again", tarfile.DIRTYPE, mode=0o711), entry("links/.wh.removed"),
              entry("turns/new", data=b"n"),

@@ -163,8 +163,16 @@ static void test_round_trip(void **state)
 		{ slice_of("user.empty"), { "", 0 } },
 		{ slice_of("security.capability"), { "\1\0\0\2\n=x", 7 } },
 	};
+	static const struct tar_segment segments[] = { { 0, 100 }, { 70000, 599 } };
 	const struct tar_entry entries[] = {
 		{ .type = TAR_DIR, .name = "./", .mode = 0755 },
+		{ .type = TAR_FILE,
+		  .name = long_name,
+		  .size_bytes = 1 << 20,
+		  .sparse = true,
+		  .segments = segments,
+		  .segments_len = ARRAY_SIZE(segments) },
+		{ .type = TAR_FILE, .name = "hole", .size_bytes = 1ULL << 40, .sparse = true },
 		{ .type = TAR_FILE,
 		  .name = "a",
 		  .mode = 04755,
@@ -203,7 +211,7 @@ static void test_round_trip(void **state)
 		struct tar_entry e = entries[i];
 
 		assert_int_equal(tar_writer_entry(&w, &e, NULL), 0);
-		assert_int_equal(tar_writer_data(&w, data, e.size_bytes, NULL), 0);
+		assert_int_equal(tar_writer_data(&w, data, tar_entry_data_bytes(&e), NULL), 0);
 		e.link = e.link ? e.link : "";
 		e.uname = e.uname ? e.uname : "";
 		e.gname = "";
@@ -216,7 +224,7 @@ static void test_round_trip(void **state)
 
 		assert_int_equal(read_archive(&archive, pieces[i], &seen, NULL), 0);
 		assert_string_equal(strbuf_get(&seen.log), strbuf_get(&expected.log));
-		assert_int_equal(seen.data_bytes, 1212);
+		assert_int_equal(seen.data_bytes, 1212 + 699);
 		/* Data and raw bytes together are the archive, in its order. */
 		assert_int_equal(seen.bytes.len, archive.len);
 		assert_memory_equal(seen.bytes.text, archive.text, archive.len);
@@ -310,6 +318,50 @@ static void test_gnu_tar_sparse(void **state)
 		assert_memory_equal(seen.expanded, content, len);
 		assert_memory_equal(seen.bytes.text, archive.text, archive.len);
 	}
+	assert_int_equal(path_rmtree(tmp_fd, dir + strlen("/tmp/"), NULL), 0);
+}
+
+/* What we write as sparse, GNU tar unpacks as what it is. */
+static void test_gnu_tar_reads_sparse(void **state)
+{
+	static const struct tar_segment segments[] = { { 4096, 512 },
+						       { 1 << 20, 1024 },
+						       { 3 << 20, 5 } };
+	const struct tar_entry entry = { .type = TAR_FILE,
+					 .name = "dir/sparse",
+					 .mode = 0640,
+					 .size_bytes = (3 << 20) + 777,
+					 .sparse = true,
+					 .segments = segments,
+					 .segments_len = ARRAY_SIZE(segments) };
+	const char *const argv[] = { "tar", "-xf", "t.tar", NULL };
+	auto_free char *want = calloc(1, entry.size_bytes);
+	auto_done(strbuf) archive = STRBUF_INIT(ARCHIVE_MAX);
+	char dir[] = "/tmp/test_tar.XXXXXX";
+	auto_close int tmp_fd = open("/tmp", O_DIRECTORY | O_CLOEXEC);
+	auto_close int dir_fd = -1, fd = -1;
+	auto_free char *got = NULL;
+	char data[512 + 1024 + 5];
+	struct tar_writer w;
+	size_t len;
+
+	(void)state;
+	memset(want + 4096, 'a', 512);
+	memset(want + (1 << 20), 'a', 1024);
+	memset(want + (3 << 20), 'a', 5);
+	memset(data, 'a', sizeof(data));
+	tar_writer_init(&w, append, &archive);
+	assert_int_equal(tar_writer_entry(&w, &entry, NULL), 0);
+	assert_int_equal(tar_writer_data(&w, data, sizeof(data), NULL), 0);
+	assert_int_equal(tar_writer_finish(&w, NULL), 0);
+	assert_non_null(mkdtemp(dir));
+	dir_fd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dir_fd, "t.tar", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(fd_write_all(fd, archive.text, archive.len), 0);
+	run(dir, argv);
+	assert_int_equal(fd_read_file(dir_fd, "dir/sparse", ARCHIVE_MAX, &got, &len, NULL), 0);
+	assert_int_equal(len, entry.size_bytes);
+	assert_memory_equal(got, want, len);
 	assert_int_equal(path_rmtree(tmp_fd, dir + strlen("/tmp/"), NULL), 0);
 }
 
@@ -532,10 +584,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_writer_guards),
-		cmocka_unit_test(test_gnu_tar_sparse), cmocka_unit_test(test_dialects),
-		cmocka_unit_test(test_pax_numbers),    cmocka_unit_test(test_truncation),
-		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_beyond_4_gib),   cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_gnu_tar_sparse), cmocka_unit_test(test_gnu_tar_reads_sparse),
+		cmocka_unit_test(test_dialects),       cmocka_unit_test(test_pax_numbers),
+		cmocka_unit_test(test_truncation),     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_limits),	       cmocka_unit_test(test_beyond_4_gib),
+		cmocka_unit_test(test_random_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
