@@ -22,6 +22,7 @@
 
 #define OPERATIONS_MAX 200
 #define TURNS_MAX 64
+#define GET_FEATURES 1
 #define GET_VRING_BASE 11
 
 struct answer {
@@ -88,6 +89,8 @@ static void step(struct lying_guest *g, int *daemon_fd, struct input *in)
 		say(*daemon_fd, bytes.at, bytes.left);
 		break;
 	case 3:
+		answer(*daemon_fd, GET_FEATURES, 0);
+		break;
 	case 4:
 		answer(*daemon_fd, GET_VRING_BASE, input_byte(in) | (uint64_t)input_byte(in) << 32);
 		break;
@@ -110,7 +113,7 @@ static void shake_hands(int fd, struct input *in)
 	struct input bytes;
 
 	if (how & 1) {
-		answer(fd, 1, ~0ULL);
+		answer(fd, GET_FEATURES, ~0ULL);
 		answer(fd, 15, input_number(in, 1));
 		return;
 	}

@@ -59,15 +59,19 @@ void virtio_check(struct virtio_device *dev)
 			needs_reset(dev, dev->queues[i].broken);
 }
 
+void virtio_interrupt(struct virtio_device *dev, unsigned queue)
+{
+	uint16_t vector = dev->queues[queue].state.vector;
+
+	dev->state.isr |= ISR_QUEUE;
+	if (vector != VIRTIO_MSI_NO_VECTOR)
+		pci_raise(dev->fn, vector);
+}
+
 void virtio_signal(struct virtio_device *dev, unsigned queue)
 {
-	struct virtq *q = &dev->queues[queue];
-
-	if (!virtq_wants_interrupt(q))
-		return;
-	dev->state.isr |= ISR_QUEUE;
-	if (q->state.vector != VIRTIO_MSI_NO_VECTOR)
-		pci_raise(dev->fn, q->state.vector);
+	if (virtq_wants_interrupt(&dev->queues[queue]))
+		virtio_interrupt(dev, queue);
 }
 
 void virtio_config_changed(struct virtio_device *dev)

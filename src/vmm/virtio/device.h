@@ -186,6 +186,9 @@ bool virtio_running(const struct virtio_device *dev);
 /* Was @bit (VIRTIO_*_F_*) negotiated? */
 bool virtio_has(const struct virtio_device *dev, unsigned bit);
 
+/* Interrupt the driver for @queue. */
+void virtio_interrupt(struct virtio_device *dev, unsigned queue);
+
 /* Interrupt the driver if it wants that for what was pushed to @queue. */
 void virtio_signal(struct virtio_device *dev, unsigned queue);
 

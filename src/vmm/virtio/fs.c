@@ -9,7 +9,11 @@
  *
  * While the device is paused the back end has no queue either: each goes back with the place where
  * it ended, once what was in flight is done, and is handed out again from there. Whatever is wanted
- * while the back end is stopping is looked at when it has stopped.
+ * while the back end is starting or stopping is looked at when it has done so.
+ *
+ * A back end looks into a queue when its doorbell rings, and while it starts it may hear that and
+ * not look: so each is rung once more when all are served. Nor need it have interrupted for the
+ * last chains that it gave back before it stopped: so the driver is interrupted then.
  */
 #include "vmm/virtio/fs.h"
 
@@ -35,7 +39,7 @@ struct virtio_fs {
 	struct loop_source wake;    /* the driver wants something else */
 	struct loop_source answers; /* of the back end */
 	bool served[QUEUES];	    /* by the back end */
-	bool stopping;		    /* it was told to let go of them */
+	bool starting, stopping;    /* it was told to serve them, or to let go of them */
 };
 
 static struct virtio_fs *fs_of(struct virtio_device *dev)
@@ -90,7 +94,7 @@ static void lost(struct virtio_fs *fs, int r)
 		log_warn("device=fs the file system daemon is lost: %s", strerror(-r));
 	loop_del(fs->dev.env.loop, &fs->answers);
 	vhost_user_done(&fs->back_end);
-	fs->stopping = false;
+	fs->starting = fs->stopping = false;
 	for (unsigned i = 0; i < QUEUES; i++) {
 		fs->served[i] = false;
 		virtq_break(&fs->dev.queues[i], "the file system daemon is lost");
@@ -113,8 +117,9 @@ static int start(struct virtio_fs *fs)
 		r = vhost_user_start(&fs->back_end, i, q, dev->bells[i].source.fd,
 				     pci_vector_fd(dev->fn, q->state.vector));
 	}
+	fs->starting = is_served(fs);
 
-	return r;
+	return r == 0 && fs->starting ? vhost_user_ask_started(&fs->back_end) : r;
 }
 
 static int stop(struct virtio_fs *fs)
@@ -134,7 +139,7 @@ static void follow(struct virtio_fs *fs)
 {
 	int r = 0;
 
-	if (fs->stopping)
+	if (fs->starting || fs->stopping)
 		return;
 	if (is_served(fs) && (fs->dev.state.resetting || fs->dev.paused))
 		r = stop(fs);
@@ -153,8 +158,23 @@ static void on_wake(void *ctx, uint32_t events UNUSED)
 	follow(fs);
 }
 
-/* 0 when there was an answer, -EAGAIN when there is none or not all of one. */
-static int take_answer(struct virtio_fs *fs)
+/* Each of the two: 0 when there was an answer, -EAGAIN when there is none or not all of one. */
+static int take_started(struct virtio_fs *fs)
+{
+	int r = vhost_user_started(&fs->back_end);
+
+	if (r < 0)
+		return r;
+	fs->starting = false;
+	for (unsigned i = 0; i < QUEUES; i++)
+		if (fs->served[i])
+			virtio_ring(&fs->dev, i);
+	follow(fs);
+
+	return 0;
+}
+
+static int take_stopped(struct virtio_fs *fs)
 {
 	uint16_t avail_next;
 	unsigned index;
@@ -167,6 +187,7 @@ static int take_answer(struct virtio_fs *fs)
 		return -EPROTO;
 	fs->served[index] = false;
 	fs->dev.queues[index].state.avail_next = avail_next;
+	virtio_interrupt(&fs->dev, index);
 	if (is_served(fs))
 		return 0;
 	fs->stopping = false;
@@ -182,7 +203,7 @@ static void on_answer(void *ctx, uint32_t events)
 	int r;
 
 	do
-		r = take_answer(fs);
+		r = fs->starting ? take_started(fs) : take_stopped(fs);
 	while (r == 0);
 	/* A daemon that goes in the middle of an answer is not seen by reading. */
 	if (r == -EAGAIN && (events & (EPOLLHUP | EPOLLRDHUP)))

@@ -279,9 +279,24 @@ int vhost_user_start(struct vhost_user *vu, unsigned index, const struct virtq *
 	return r;
 }
 
+int vhost_user_ask_started(struct vhost_user *vu)
+{
+	return send_message(vu, GET_FEATURES, NULL, 0, NULL, 0);
+}
+
+int vhost_user_started(struct vhost_user *vu)
+{
+	uint64_t features;
+
+	return receive(vu, GET_FEATURES, &features, sizeof(features));
+}
+
 int vhost_user_stop(struct vhost_user *vu, unsigned index)
 {
-	return send_state(vu, GET_VRING_BASE, index, 0);
+	/* When it is started again, it is not served before all of it is set up. */
+	int r = vu->has_enable ? send_state(vu, SET_VRING_ENABLE, index, 0) : 0;
+
+	return r < 0 ? r : send_state(vu, GET_VRING_BASE, index, 0);
 }
 
 int vhost_user_stopped(struct vhost_user *vu, unsigned *ret_index, uint16_t *ret_avail_next)

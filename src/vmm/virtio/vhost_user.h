@@ -60,10 +60,22 @@ int vhost_user_share(struct vhost_user *vu, uint64_t features, const struct memo
  * @kick_fd:	doorbell, borrowed for the call
  * @call_fd:	interrupt, the same; -1: none
  *
+ * It serves the queue some time after this: a ring of the doorbell before then may be heard and
+ * dropped. See vhost_user_ask_started().
+ *
  * Return: 0 or a negative errno.
  */
 int vhost_user_start(struct vhost_user *vu, unsigned index, const struct virtq *q, int kick_fd,
 		     int call_fd);
+
+/*
+ * Ask for an answer that comes once the queues are served which were started before; any question
+ * does, for they are answered in order. 0 or a negative errno.
+ */
+int vhost_user_ask_started(struct vhost_user *vu);
+
+/* Read that answer, once the socket is readable. Returns as vhost_user_stopped(). */
+int vhost_user_started(struct vhost_user *vu);
 
 /* Ask the back end to let go of a queue; it answers when nothing of it is in flight. */
 int vhost_user_stop(struct vhost_user *vu, unsigned index);

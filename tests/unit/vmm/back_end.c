@@ -85,7 +85,7 @@ static void reply(struct back_end *b, struct message *m, uint32_t bytes)
 {
 	m->flags = 1 | 4;
 	m->bytes = bytes;
-	(void)!write(b->fd, m, 12 + bytes);
+	(void)!send(b->fd, m, 12 + bytes, MSG_NOSIGNAL);
 }
 
 static void stop(struct back_end *b, struct message *m, struct served *s)
@@ -95,16 +95,6 @@ static void stop(struct back_end *b, struct message *m, struct served *s)
 	s->call_fd = fd_close(s->call_fd);
 	m->words[0] = (uint32_t)m->words[0] | (uint64_t)s->q.state.avail_next << 32;
 	reply(b, m, 8);
-}
-
-static void start(struct back_end *b, struct served *s)
-{
-	uint64_t one = 1;
-
-	if (virtq_start(&s->q, &b->memory, b->features) < 0)
-		abort();
-	/* The bell may have rung, and been heard, when there was nothing to serve yet. */
-	(void)!write(s->kick_fd, &one, sizeof(one));
 }
 
 static void serve_message(struct back_end *b, struct message *m, int *fds, size_t fds_len)
@@ -149,7 +139,8 @@ static void serve_message(struct back_end *b, struct message *m, int *fds, size_
 		reply(b, m, 8);
 		break;
 	case 18:
-		start(b, s);
+		if (virtq_start(&s->q, &b->memory, b->features) < 0)
+			abort();
 		break;
 	default:
 		break;

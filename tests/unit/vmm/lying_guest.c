@@ -194,13 +194,11 @@ static void set_status(struct lying_guest *g, uint8_t bit)
 
 void guest_reset(struct lying_guest *g)
 {
-	int64_t deadline_ns = clock_now_ns() + WAIT_NS;
+	int64_t deadline_ns = guest_deadline();
 
 	guest_write(g, COMMON(g, device_status), 1, 0);
-	while (guest_status(g) != 0) {
-		assert_true(clock_now_ns() < deadline_ns);
-		lying_guest_run(g);
-	}
+	while (guest_status(g) != 0)
+		guest_wait(g, deadline_ns);
 }
 
 uint64_t guest_begin(struct lying_guest *g, uint64_t features)
@@ -341,8 +339,11 @@ void guest_kick(struct lying_guest *g, unsigned queue)
 {
 	struct guest_queue *q = &g->queues[queue];
 	uint16_t index = le16toh(q->avail->idx);
-	bool wanted = !(le16toh(q->used->flags) & VRING_USED_F_NO_NOTIFY);
+	bool wanted;
 
+	/* A back end in a thread of its own looks for chains after it has asked. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wanted = !(le16toh(q->used->flags) & VRING_USED_F_NO_NOTIFY);
 	if (g->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)) {
 		__le16 event;
 
@@ -364,6 +365,20 @@ void lying_guest_run(struct lying_guest *g)
 	}
 }
 
+int64_t guest_deadline(void)
+{
+	return clock_now_ns() + WAIT_NS;
+}
+
+void guest_wait(struct lying_guest *g, int64_t deadline_ns)
+{
+	struct pollfd waiting = { .fd = g->loop.epoll_fd, .events = POLLIN };
+
+	assert_true(clock_now_ns() < deadline_ns);
+	(void)poll(&waiting, 1, 1); /* a back end elsewhere does not wake us */
+	lying_guest_run(g);
+}
+
 bool guest_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint32_t *ret_bytes)
 {
 	struct guest_queue *q = &g->queues[queue];
@@ -381,15 +396,12 @@ bool guest_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint3
 
 bool guest_wait_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head, uint32_t *ret_bytes)
 {
-	int64_t deadline_ns = clock_now_ns() + WAIT_NS;
+	int64_t deadline_ns = guest_deadline();
 
 	while (!guest_used(g, queue, ret_head, ret_bytes)) {
-		struct pollfd waiting = { .fd = g->loop.epoll_fd, .events = POLLIN };
-
 		if (clock_now_ns() >= deadline_ns)
 			return false;
-		(void)poll(&waiting, 1, 1); /* a back end elsewhere does not wake us */
-		lying_guest_run(g);
+		guest_wait(g, deadline_ns);
 	}
 
 	return true;

@@ -103,6 +103,10 @@ void guest_kick(struct lying_guest *g, unsigned queue);
 
 /* Let the event loop work until it has nothing to do. */
 void lying_guest_run(struct lying_guest *g);
+/* When what is waited for from now on is too late: in a minute. */
+int64_t guest_deadline(void);
+/* Let it work for a moment. Fails the test after @deadline_ns. */
+void guest_wait(struct lying_guest *g, int64_t deadline_ns);
 /* Let it work until @queue has a used entry. False when none comes in a minute. */
 bool guest_wait_used(struct lying_guest *g, unsigned queue, uint32_t *ret_head,
 		     uint32_t *ret_bytes);

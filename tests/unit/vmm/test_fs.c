@@ -87,11 +87,13 @@ static void test_daemon_crashes(void **state UNUSED)
 	struct lying_guest g;
 	struct virtio_fs *fs;
 	struct back_end *daemon;
+	int64_t deadline_ns;
 
 	start(&g, &fs, &daemon);
 	back_end_crash(daemon);
+	deadline_ns = guest_deadline();
 	while (!(guest_status(&g) & VIRTIO_CONFIG_S_NEEDS_RESET))
-		lying_guest_run(&g);
+		guest_wait(&g, deadline_ns);
 	assert_true(guest_interrupted(&g, 0));
 	/* The driver gets out of it, but no further than to hear that again. */
 	for (unsigned i = 0; i < 3; i++) {
@@ -127,11 +129,48 @@ static void ask(struct lying_guest *g, unsigned queue)
 	assert_memory_equal(guest_at(g, bufs[1].gpa), "question", 8);
 }
 
+/* What the driver has put there before its device runs is served without a notification. */
+static void test_requests_before_start(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+	struct guest_buf buf = { .bytes = 8 };
+	uint32_t head, used;
+
+	start(&g, &fs, &daemon);
+	(void)guest_begin(&g, ~0ULL);
+	for (unsigned i = 0; i < g.queues_len; i++)
+		guest_setup_queue(&g, i);
+	buf.gpa = guest_alloc(&g, 8);
+	(void)guest_add(&g, 1, &buf, 1);
+	guest_driver_ok(&g);
+	assert_true(guest_wait_used(&g, 1, &head, &used));
+	finish(&g, fs, daemon);
+}
+
 static void wait_quiet(struct lying_guest *g, struct virtio_fs *fs)
 {
+	int64_t deadline_ns = guest_deadline();
+
 	virtio_pause(virtio_fs_device(fs), true);
 	while (!virtio_fs_quiet(fs))
-		lying_guest_run(g);
+		guest_wait(g, deadline_ns);
+}
+
+/* A daemon that lets go may have been about to interrupt: the driver is told to look. */
+static void test_interrupt_at_stop(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+
+	start(&g, &fs, &daemon);
+	assert_false(guest_interrupted(&g, 2));
+	wait_quiet(&g, fs);
+	assert_true(guest_interrupted(&g, 1));
+	assert_true(guest_interrupted(&g, 2));
+	finish(&g, fs, daemon);
 }
 
 /* Nothing is served while it is paused, everything that came meanwhile afterwards. */
@@ -244,6 +283,8 @@ int main(void)
 		cmocka_unit_test(test_handshake_with_signals),
 		cmocka_unit_test(test_daemon_crashes),
 		cmocka_unit_test(test_daemon_crashes_in_reset),
+		cmocka_unit_test(test_requests_before_start),
+		cmocka_unit_test(test_interrupt_at_stop),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_save_load),
 		cmocka_unit_test(test_nonsense),
