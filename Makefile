@@ -38,7 +38,7 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@bench/run $(B)
 
-bench-vmm:
+bench-vmm: guest-kernel
 	@tools/setup build run test host
 	@$(MAKE) --no-print-directory all
 	@bench/vmm/run $(B)

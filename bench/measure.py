@@ -20,6 +20,8 @@ class Failed(Exception):
 
 HYBRID = "/sys/fs/cgroup/unified"
 PEERS = ("crun", "podman")
+# RESULTS.md from here on is of bench/vmm/run.
+VMM_TITLE = "## The hypervisor, beside QEMU on KVM"
 
 
 def _setns(fd):

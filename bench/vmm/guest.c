@@ -22,7 +22,7 @@
  *		tells when the first instructions of process 1 ran, by the kernel's clock
  *
  * Before all else it writes FIRST_WORDS to the serial port, where there is one: what sees them
- *knows when the first instructions of process 1 ran.
+ * knows when the first instructions of process 1 ran.
  */
 #include <dirent.h>
 #include <errno.h>

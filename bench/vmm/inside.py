@@ -25,8 +25,7 @@ MEMORY_MIB = 256
 BALLOON_MEMORY_MIB = 1024
 LIMIT_S = 600
 DEBUGFS = pathlib.Path("/sys/kernel/debug")
-# The words of src/machine/hullvmm.c, for both sides; the serial port is for the guest's first words alone.
-KERNEL_WORDS = "cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=a 8250.nr_uarts=1 pci=noearly console=ttyS0 loglevel=3"
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent / "src" / "machine" / "hullvmm.c"
 GUEST_RAM_MIN_BYTES = 64 << 20
 DISK_BYTES = 256 << 20
 CONSOLE_BYTES = 100_000_000
@@ -40,6 +39,12 @@ def figure(name, value):
 
 def counter(name):
     return int((DEBUGFS / "kvm" / name).read_text())
+
+
+def kernel_words():
+    """What hull-vmm tells a kernel, for both sides; the serial port is for the guest's first words alone."""
+    definition = re.search(r"#define KERNEL_WORDS\s((?:.*\\\n)*.*)", SOURCE.read_text())
+    return "".join(re.findall(r'"(.*?)"', definition[1])) + " loglevel=3"
 
 
 class Kernel:
@@ -128,7 +133,7 @@ def resident(pid):
 
 class Bench:
     def __init__(self, build, rounds):
-        self.build, self.rounds = build, rounds
+        self.build, self.rounds, self.kernel_words = build, rounds, kernel_words()
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="vmm.", dir="/tmp"))
         self.debian = Kernel(build, "debian")
         self.ours = Kernel(build, "guest")
@@ -146,7 +151,7 @@ class Bench:
     def ours_argv(self, kernel, *words, memory_mib=MEMORY_MIB):
         return [str(word) for word in (
             self.build / "bench" / "vmm" / "vmm-bench", "--kernel", kernel.vmlinux, "--initrd", kernel.initrd,
-            "--memory-mib", memory_mib, "--cmdline", KERNEL_WORDS, "--disk", self.disk, *words)]
+            "--memory-mib", memory_mib, "--cmdline", self.kernel_words, "--disk", self.disk, *words)]
 
     def environment(self, machine):
         return {"HULL_MACHINE": machine, "HULL_LIBEXEC": str(self.build / "bin")}
@@ -159,7 +164,7 @@ class Bench:
     def microvm_argv(self, kernel, console, port):
         return ["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-smp", "1",
                 "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-                "-kernel", str(kernel.vmlinux), "-initrd", str(kernel.initrd), "-append", KERNEL_WORDS,
+                "-kernel", str(kernel.vmlinux), "-initrd", str(kernel.initrd), "-append", self.kernel_words,
                 "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
                 "-device", "virtio-serial-device", "-chardev", f"socket,id=port,path={port}",
                 "-device", "virtserialport,chardev=port,name=bench",
@@ -192,8 +197,7 @@ class Bench:
         for _ in range(self.rounds):
             self.boot_hull("hull-debian", self.debian)
             self.boot_microvm("qemu-debian", self.debian)
-            if self.ours.vmlinux.exists():
-                self.boot_hull("hull-guest", self.ours)
+            self.boot_hull("hull-guest", self.ours)
 
     def boot_hull(self, name, kernel):
         machine = self.start_hull(kernel, "born")
