@@ -31,7 +31,8 @@ start_machine() {
 	monitor=$(jq -r .monitorPid "$HULL_RUN_ROOT/$id/state")
 	vmm=$(child_named "$hypervisors")
 	fsd=$(child_named virtiofsd)
-	[ -n "$vmm" ] && [ -n "$fsd" ]
+	[ -n "$vmm" ]
+	[ -n "$fsd" ]
 }
 
 # reach STAGE: what the machine is at when something is killed

@@ -36,7 +36,8 @@ refused() {
 		expect_part "$(cat "$store/evil/$name.why")"
 		[ "$(store_state)" = "$before" ] || { echo "$name changed the store"; return 1; }
 		[ "$(outside_state)" = "$outside" ]
-		[ ! -e "$store/escaped" ] && [ ! -e /escaped ]
+		[ ! -e "$store/escaped" ]
+		[ ! -e /escaped ]
 	done
 }
 

@@ -45,6 +45,16 @@ expect_status() {
 	fi
 }
 
+# expect_error: the last run failed, and it was Hull that did not do it
+expect_error() {
+	case $status in 1 | 125) ;; *)
+		echo "status $status instead of 1 or 125"
+		echo "$output"
+		return 1
+		;;
+	esac
+}
+
 # expect TEXT: the output of the last run is exactly that
 expect() {
 	if [ "$output" != "$1" ]; then

@@ -38,7 +38,7 @@ teardown() { remove_containers; }
 	for command in start stop kill restart rm logs wait inspect top stats pause unpause diff; do
 		[ $command != stats ] || command="stats --no-stream"
 		run hull $command no-such-container
-		[ "$status" != 0 ] && [ "$status" -lt 126 ]
+		expect_error
 		expect_part "no-such-container"
 	done
 	for command in "exec no-such-container true" "attach no-such-container" \
@@ -65,7 +65,8 @@ teardown() { remove_containers; }
 	expect_part "ended: Exited (3)"
 	expect_part "runs: Up"
 	run hull ps -aq
-	[ "${#lines[@]}" = 2 ] && [ "${#lines[0]}" = 12 ]
+	[ "${#lines[@]}" = 2 ]
+	[ "${#lines[0]}" = 12 ]
 	run bash -c 'hull ps -a --format json | jq -r .Names | sort | xargs'
 	expect "ended runs"
 	run hull ps
@@ -213,14 +214,23 @@ teardown() { remove_containers; }
 	hull volume rm named
 }
 
-@test "info, version, system df" {
-	run hull version --format '{{.Client.Version}}'
-	[ "$status" = 0 ] && [ -n "$output" ]
+@test "info: the levels of this host, its kernel, the store, how many containers are in what state" {
+	hull run -d --name runs busybox sleep 1000000
+	hull create --name waits busybox true
+	run hull info --format '{{json .Levels}}'
+	[ "$(jq -c '[.[] | [.Name, .Usable]]' <<<"$output")" = '[["container",true],["vm",true]]' ]
+	run hull info --format '{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}} {{.Root}} {{.KernelVersion}}'
+	expect "2 1 1 1 $HULL_ROOT $(uname -r)"
 	expect_status 0 hull info
-	expect_part container
-	expect_part vm
+	expect_part " container: works on this host"
+	expect_part " Running: 1"
+}
+
+@test "version is told, and system df has a row of each kind" {
+	run hull version --format '{{.Version}}'
+	[ "hull version $output" = "$(hull --version)" ]
 	expect_status 0 hull system df
-	expect_part Images
+	for kind in Images Containers "Local Volumes" Other; do expect_part "$kind  "; done
 }
 
 @test "system df equals du" {

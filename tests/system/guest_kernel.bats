@@ -72,8 +72,8 @@ on_it() { hull run --rm --isolation vm --kernel "$kernel" "$@"; }
 	expect lo
 }
 
-@test "namespaces, seccomp and user ids are as on any kernel of ours" {
-	expect_status 0 on_it busybox sh -c 'grep -c "^Seccomp:.2" /proc/self/status; unshare -r true 2>&1 | head -n 1; ls /proc/self/ns'
+@test "a workload on it is under a seccomp filter, and the kernel has all kinds of namespaces" {
+	expect_status 0 on_it busybox sh -c 'grep -c "^Seccomp:.2" /proc/self/status; ls /proc/self/ns'
 	[ "${lines[0]}" = 1 ]
 	for name in cgroup ipc mnt net pid time user uts; do expect_part "$name"; done
 }

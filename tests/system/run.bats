@@ -320,7 +320,8 @@ teardown() { remove_containers; }
 @test "a machine's disk has the size asked for" {
 	expect_status 0 hull run --rm --isolation vm --storage-opt size=1g busybox sh -c \
 		'df -m / | tail -n 1 | tr -s " " | cut -d" " -f2'
-	[ "$output" -gt 900 ] && [ "$output" -le 1024 ]
+	[ "$output" -gt 900 ]
+	[ "$output" -le 1024 ]
 }
 
 @test "options that the engine keeps are shown and followed" {
