@@ -103,22 +103,10 @@ static int on_member(void *ctx, const struct tar_entry *entry, struct err *err)
 	return r;
 }
 
-static int on_no_data(void *ctx, uint64_t offset_bytes, const void *buf, size_t len,
-		      struct err *err)
-{
-	(void)ctx;
-	(void)offset_bytes;
-	(void)buf;
-	(void)len;
-	(void)err;
-
-	return 0;
-}
-
 static int add_layer(struct cover *c, int skeleton_fd, uint32_t number, const uint8_t seed[16],
 		     struct err *err)
 {
-	static const struct tar_reader_ops ops = { .entry = on_member, .data = on_no_data };
+	static const struct tar_reader_ops ops = { .entry = on_member };
 	auto_ptr(tree) *tree = tree_new(seed);
 	struct layer_walk walk = { .tree = tree };
 	auto_ptr(tar_reader) *reader = tar_reader_new(&ops, &walk);
@@ -126,7 +114,7 @@ static int add_layer(struct cover *c, int skeleton_fd, uint32_t number, const ui
 
 	if (!tree || !reader)
 		return out_of_memory(err);
-	r = skeleton_walk(skeleton_fd, reader, err);
+	r = skeleton_walk(skeleton_fd, -1, NULL, reader, err);
 
 	return r < 0 ? r : merge_layer(c->merged, tree, number, err);
 }
@@ -354,11 +342,6 @@ static int copy_end(void *ctx, struct err *err)
 	return r;
 }
 
-static int to_reader(void *ctx, const void *buf, size_t len, struct err *err)
-{
-	return tar_reader_feed(ctx, buf, len, err);
-}
-
 static int copy_links(struct cover *c, const int *skeleton_fds, const int *layer_fds,
 		      struct err *err)
 {
@@ -375,7 +358,7 @@ static int copy_links(struct cover *c, const int *skeleton_fds, const int *layer
 			return out_of_memory(err);
 		cp.layer = layer;
 		cp.members = 0;
-		r = skeleton_rebuild(skeleton_fds[layer], layer_fds[layer], to_reader, reader, err);
+		r = skeleton_walk(skeleton_fds[layer], layer_fds[layer], &cp.copying, reader, err);
 		if (r < 0)
 			return r;
 		/* What was counted in its members is in them, unless they have changed since. */

@@ -300,6 +300,8 @@ int skeleton_rebuild(int skeleton_fd, int layer_fd, tar_write_fn *write, void *c
 /* A reader that is told what to leave out: data of files, and the padding behind it. */
 struct walk {
 	struct tar_reader *reader;
+	int layer_fd;
+	const bool *wanted;
 	uint64_t left_out_bytes;
 };
 
@@ -317,8 +319,13 @@ static int walk_raw(void *ctx, const void *buf, size_t len, struct err *err)
 	return r;
 }
 
-static int walk_data(struct walk *w, uint64_t len, struct err *err)
+static int walk_data(struct walk *w, struct reader *rd, const struct record *record,
+		     struct err *err)
 {
+	uint64_t len = le64toh(record->data_len);
+
+	if (len > 0 && w->left_out_bytes == 0 && *w->wanted)
+		return copy_data(rd, w->layer_fd, record, walk_raw, w, err);
 	if (len > 0 && w->left_out_bytes == 0)
 		w->left_out_bytes = tar_reader_skip(w->reader);
 	if (w->left_out_bytes < len)
@@ -328,17 +335,19 @@ static int walk_data(struct walk *w, uint64_t len, struct err *err)
 	return 0;
 }
 
-int skeleton_walk(int skeleton_fd, struct tar_reader *reader, struct err *err)
+int skeleton_walk(int skeleton_fd, int layer_fd, const bool *wanted, struct tar_reader *reader,
+		  struct err *err)
 {
+	static const bool nothing;
 	auto_done(reader) rd = { .fd = -1 };
-	struct walk w = { .reader = reader };
+	struct walk w = { reader, layer_fd, wanted ? wanted : &nothing, 0 };
 	struct record record;
 	int r = reader_init(&rd, skeleton_fd, err);
 
 	while (r == 0 && (r = next_record(&rd, &record, err)) == 1) {
 		r = copy_raw(&rd, le64toh(record.raw_len), walk_raw, &w, err);
 		if (r == 0)
-			r = walk_data(&w, le64toh(record.data_len), err);
+			r = walk_data(&w, &rd, &record, err);
 	}
 
 	return r < 0 ? r : tar_reader_finish(reader, err);

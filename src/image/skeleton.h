@@ -9,6 +9,7 @@
 #ifndef IMAGE_SKELETON_H
 #define IMAGE_SKELETON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,13 +46,18 @@ int skeleton_rebuild(int skeleton_fd, int layer_fd, tar_write_fn *write, void *c
 		     struct err *err);
 
 /**
- * skeleton_walk() - Read the archive's members, without the data of its files
+ * skeleton_walk() - Read the archive's members, and the data of those that are wanted
  * @skeleton_fd: skeleton, borrowed; its offset is not used
- * @reader:	fed with the archive; its data and end callbacks are not called for files
+ * @layer_fd:	its EROFS file, borrowed; -1 when nothing will be wanted
+ * @wanted:	looked at where a file's data begins: the reader's entry callback can set it; NULL:
+ *		nothing is
+ * @reader:	fed with the archive; its data and end callbacks are not called for files that are
+ *		not wanted
  * @err:	filled in on failure, may be NULL
  *
  * Return: as above, or what the reader answered.
  */
-int skeleton_walk(int skeleton_fd, struct tar_reader *reader, struct err *err);
+int skeleton_walk(int skeleton_fd, int layer_fd, const bool *wanted, struct tar_reader *reader,
+		  struct err *err);
 
 #endif

@@ -207,11 +207,37 @@ static void test_members(void **state)
 	strbuf_done(&seen.log);
 }
 
+/* Of the layers' data, only what is copied is read. */
+static void test_reads_little(void **state)
+{
+	auto_done(bench) b = { .len = 0 };
+	auto_free char *text = mem_calloc(1, MIB + 1);
+	struct seen seen;
+
+	(void)state;
+	memset(text, 't', MIB);
+	bench_init(&b);
+	add_file(&b, "before", text);
+	add_file(&b, "f", text);
+	add_file(&b, "behind", text);
+	(void)end_layer(&b);
+	add_link(&b, "l", "f");
+	(void)end_layer(&b);
+	/* The last of the three is not there any more, which who reads it would see. */
+	assert_int_equal(ftruncate(b.layer_fds[0], 5 * MIB / 2), 0);
+	assert_int_equal(cover(&b), 1);
+	read_cover(&b, &seen);
+	assert_string_equal(strbuf_get(&seen.log), "5 ./  755\n0 f  644\n1 l f 0\n");
+	assert_int_equal(seen.data_bytes, MIB);
+	strbuf_done(&seen.log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_reads_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
