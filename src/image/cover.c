@@ -46,34 +46,43 @@ static int refuse_hider(const char *diff_id, struct err *err)
 	return -ENOTSUP;
 }
 
-/* 1: the layer needs a cover, 0: it does not. What the lowest one implies is all there is. */
-static int needs_cover(const char *diff_id, int layer_fd, bool lowest, struct err *err)
+bool cover_is_needed(const int *traits, size_t len)
 {
-	int traits = erofs_get_traits(layer_fd);
+	bool root_set = false;
 
-	if (traits < 0)
-		return err_set(err, -traits, "reading layer %s", diff_id);
-	if (!lowest && (traits & EROFS_HIDES_ALL))
-		return refuse_hider(diff_id, err);
+	for (size_t i = 0; i < len; i++) {
+		int of_layer = traits[i];
 
-	return (traits & EROFS_LINKS_BELOW) || (!lowest && (traits & EROFS_IMPLIES));
+		/* What the lowest one implies is all there is. */
+		if ((of_layer & EROFS_LINKS_BELOW) || (i > 0 && (of_layer & EROFS_IMPLIES)) ||
+		    (root_set && (of_layer & EROFS_IMPLIES_ROOT)))
+			return true;
+		root_set = of_layer & EROFS_SETS_ROOT;
+	}
+
+	return false;
 }
 
-/* As above, for all of them, which are opened. */
+/* Opens the layers' files. 1: they need a cover: their skeletons are open too; 0: they do not. */
 static int open_layers(struct store *s, const struct strv *diff_ids, struct layers *ret,
 		       struct err *err)
 {
-	int needed = 0;
+	auto_free int *traits = mem_calloc(ret->len + 1, sizeof(*traits));
+	bool needed;
 
 	for (size_t i = 0; i < ret->len; i++) {
 		const char *diff_id = diff_ids->items[i];
 		int fd = ret->fds[i] = store_layer_open(s, diff_id, err);
-		int r = fd < 0 ? fd : needs_cover(diff_id, fd, i == 0, err);
 
-		if (r < 0)
-			return r;
-		needed |= r;
+		if (fd < 0)
+			return fd;
+		traits[i] = erofs_get_traits(fd, err);
+		if (traits[i] < 0)
+			return err_wrap(err, traits[i], "layer %s", diff_id);
+		if (i > 0 && (traits[i] & EROFS_HIDES_ALL))
+			return refuse_hider(diff_id, err);
 	}
+	needed = cover_is_needed(traits, ret->len);
 	for (size_t i = 0; needed && i < ret->len; i++) {
 		int fd = store_layer_open_skeleton(s, diff_ids->items[i], err);
 

@@ -19,6 +19,10 @@
 #ifndef IMAGE_COVER_H
 #define IMAGE_COVER_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/strv.h"
 #include "store/store.h"
@@ -41,6 +45,15 @@
  */
 int cover_make(struct store *s, const struct strv *diff_ids, char ret_diff_id[STORE_DIGEST_BYTES],
 	       struct err *err);
+
+/**
+ * cover_is_needed() - Is there a chance that layers need a cover?
+ * @traits:	erofs_get_traits() of each, lowest first
+ * @len:	number of layers
+ *
+ * Return: false when there is none: then cover_write() would find nothing to write.
+ */
+bool cover_is_needed(const int *traits, size_t len);
 
 /**
  * cover_write() - Write the archive of a cover

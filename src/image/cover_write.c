@@ -20,7 +20,6 @@
 #include "image/tree.h"
 #include "wire/tar.h"
 
-#define IMPLIED_MODE 0755
 #define OUT_BYTES ((size_t)(64 * KIB))
 
 /* A name that the cover has. */
@@ -121,12 +120,6 @@ static int add_layer(struct cover *c, int skeleton_fd, uint32_t number, const ui
 
 /* ---- choosing ---- */
 
-static bool differs(const struct tree_attr *attr)
-{
-	return (attr->mode & 07777) != IMPLIED_MODE || attr->uid != 0 || attr->gid != 0 ||
-	       attr->xattrs_len > 0;
-}
-
 static void mark(struct tree_node *node)
 {
 	for (; node && node->dir->nid == 0; node = node->parent)
@@ -141,7 +134,7 @@ static int choose(struct cover *c, struct err *err)
 	for (size_t i = 0; r == 0 && i < c->folders.len; i++) {
 		struct tree_node *folder = c->folders.items[i].node;
 
-		if (!folder->dir->named && differs(&folder->dir->attr))
+		if (!folder->dir->named && !tree_attr_is_made_up(&folder->dir->attr))
 			mark(folder);
 		for (struct tree_node *node = folder->dir->children; r == 0 && node;
 		     node = node->sibling) {

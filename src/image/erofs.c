@@ -15,7 +15,7 @@
 #define MAX_CHUNKS (1U << 20) /* of one file: 4 GiB in single blocks, and larger chunks beyond */
 /* The label of a layer with traits: this and a letter for each, in the order of their bits. */
 #define LABEL "hull-"
-#define LABEL_LETTERS "oil"
+#define LABEL_LETTERS "oilrs"
 #define MAX_CHUNK_BITS (EROFS_BLOCK_BITS + 31)
 
 static int out_of_memory(struct err *err)
@@ -328,15 +328,17 @@ int erofs_finish(struct erofs *e, struct tree *tree, struct err *err)
 	return r < 0 ? r : erofs_sink_patch(&e->sink, 0, e->head, EROFS_BLOCK_BYTES, err);
 }
 
-int erofs_get_traits(int fd)
+int erofs_get_traits(int fd, struct err *err)
 {
 	struct erofs_super super;
 	ssize_t n = pread(fd, &super, sizeof(super), EROFS_SUPER_AT);
 	int traits = 0;
 
 	if (n < 0)
-		return -errno;
-	if (n != (ssize_t)sizeof(super) || memcmp(super.volume_name, LABEL, strlen(LABEL)) != 0)
+		return err_sys(err, "reading the superblock");
+	if (n != (ssize_t)sizeof(super) || super.magic.raw != to_le32(EROFS_MAGIC).raw)
+		return err_set(err, EUCLEAN, "its file has no superblock");
+	if (memcmp(super.volume_name, LABEL, strlen(LABEL)) != 0)
 		return 0;
 	for (size_t i = 0; i < strlen(LABEL_LETTERS); i++)
 		if (memchr(super.volume_name + strlen(LABEL), LABEL_LETTERS[i],

@@ -85,19 +85,22 @@ int erofs_finish(struct erofs *e, struct tree *tree, struct err *err);
 
 /* What a layer's file cannot say of itself alone. */
 enum erofs_traits {
-	EROFS_HIDES_ALL = 1 << 0,   /* its root is opaque, where overlayfs does not look */
-	EROFS_IMPLIES = 1 << 1,	    /* a folder (the root, maybe) has no member of its own */
-	EROFS_LINKS_BELOW = 1 << 2, /* a hard link to a file of a layer below is a whiteout */
+	EROFS_HIDES_ALL = 1 << 0,    /* its root is opaque, where overlayfs does not look */
+	EROFS_IMPLIES = 1 << 1,	     /* a folder other than the root has no member of its own */
+	EROFS_LINKS_BELOW = 1 << 2,  /* a hard link to a file of a layer below is a whiteout */
+	EROFS_IMPLIES_ROOT = 1 << 3, /* the root has no member of its own */
+	EROFS_SETS_ROOT = 1 << 4,    /* the root's member says what no layer would make up */
 };
 
 /**
  * erofs_get_traits() - What is to be known of a layer before others lie below it
  * @fd:		file that erofs_finish() wrote, borrowed
+ * @err:	filled in on failure, may be NULL
  *
  * The volume's label holds it.
  *
- * Return: enum erofs_traits, or a negative errno.
+ * Return: enum erofs_traits; -EUCLEAN for a file that is none of ours, or another negative errno.
  */
-int erofs_get_traits(int fd);
+int erofs_get_traits(int fd, struct err *err);
 
 #endif

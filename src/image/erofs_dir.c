@@ -370,9 +370,14 @@ static void write_root(struct dirs *d, const struct strbuf *xattrs)
 
 static unsigned traits_of(const struct dirs *d)
 {
+	const struct tree_dir *root = d->folders[0].node->dir;
 	unsigned traits = is_opaque(&d->folders[0]) ? EROFS_HIDES_ALL : 0;
 
-	for (size_t i = 0; i < d->folders_len; i++)
+	if (!root->named)
+		traits |= EROFS_IMPLIES_ROOT;
+	else if (!tree_attr_is_made_up(&root->attr))
+		traits |= EROFS_SETS_ROOT;
+	for (size_t i = 1; i < d->folders_len; i++)
 		if (!d->folders[i].node->dir->named)
 			traits |= EROFS_IMPLIES;
 

@@ -14,6 +14,7 @@
 
 #define ARENA_BYTES (256 * KIB)
 #define BUCKETS_FIRST 1024
+#define MADE_UP_MODE 0755
 
 struct arena_block {
 	struct arena_block *next;
@@ -78,12 +79,18 @@ static struct tree_node *make_node(struct tree *t, struct slice name)
 	return node;
 }
 
+bool tree_attr_is_made_up(const struct tree_attr *attr)
+{
+	return (attr->mode & 07777) == MADE_UP_MODE && attr->uid == 0 && attr->gid == 0 &&
+	       attr->xattrs_len == 0;
+}
+
 static struct tree_dir *make_dir(struct tree *t)
 {
 	struct tree_dir *dir = arena_take(t, sizeof(*dir));
 
 	if (dir)
-		dir->attr.mode = S_IFDIR | 0755;
+		dir->attr.mode = S_IFDIR | MADE_UP_MODE;
 
 	return dir;
 }
@@ -233,7 +240,6 @@ static void link_node(struct tree *t, struct tree_node *parent, struct tree_node
 	*bucket = node;
 	node->sibling = parent->dir->children;
 	parent->dir->children = node;
-	parent->dir->children_len++;
 	t->len++;
 }
 

@@ -36,6 +36,9 @@ struct tree_attr {
 	size_t xattrs_len;
 };
 
+/* True for what a folder gets that no member names: 0755, root's. Times do not count. */
+bool tree_attr_is_made_up(const struct tree_attr *attr);
+
 /* An inode that is no folder; names of the tree that are hard links share one. */
 struct tree_inode {
 	uint64_t nid;
@@ -51,7 +54,6 @@ struct tree_node;
 struct tree_dir {
 	struct tree_attr attr;
 	struct tree_node *children; /* in no order */
-	size_t children_len;
 	uint32_t subdirs;
 	bool opaque;
 	bool named;   /* by a member of its own, so that @attr is what the archive says */

@@ -56,18 +56,21 @@ static void cover(int layer_fd, int skeleton_fd)
 	auto_close int cover_fd = memfd_create("layer", MFD_CLOEXEC);
 	auto_close int cover_skeleton_fd = memfd_create("skeleton", MFD_CLOEXEC);
 	const int layers[] = { layer_fd, layer_fd }, skeletons[] = { skeleton_fd, skeleton_fd };
+	const int traits = erofs_get_traits(layer_fd, NULL), both[] = { traits, traits };
 	int r = cover_write(skeletons, layers, 2, seed, out_fd, NULL);
 	struct stat st;
 	void *tar;
 
+	fuzz_assert(traits >= 0);
 	fuzz_assert(r >= 0 || r == -ENOENT || r == -EINVAL || r == -EFBIG || r == -E2BIG);
 	if (r != 1)
 		return;
+	fuzz_assert(cover_is_needed(both, 2));
 	fuzz_assert(fstat(out_fd, &st) == 0);
 	tar = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, out_fd, 0);
 	fuzz_assert(tar != MAP_FAILED);
 	fuzz_assert(plan(tar, (size_t)st.st_size, cover_fd, cover_skeleton_fd) == 0);
-	fuzz_assert(erofs_get_traits(cover_fd) == 0);
+	fuzz_assert((erofs_get_traits(cover_fd, NULL) & ~EROFS_SETS_ROOT) == 0);
 	(void)munmap(tar, (size_t)st.st_size);
 }
 

@@ -97,7 +97,7 @@ static int end_layer(struct bench *b)
 	b->skeleton_fds[b->len++] = skeleton_fd;
 	strbuf_reset(&b->archive);
 
-	return erofs_get_traits(layer_fd);
+	return erofs_get_traits(layer_fd, NULL);
 }
 
 static int cover(struct bench *b)
@@ -232,11 +232,57 @@ static void test_reads_little(void **state)
 	strbuf_done(&seen.log);
 }
 
+/* Layers as they are mostly made, with no member for the root, cost no look at their names. */
+static void test_needed(void **state)
+{
+	static const struct {
+		int traits[3];
+		bool needed;
+	} cases[] = {
+		{ { 0, 0, 0 }, false },
+		{ { 0, EROFS_IMPLIES_ROOT, EROFS_IMPLIES_ROOT }, false },
+		{ { EROFS_IMPLIES | EROFS_IMPLIES_ROOT, EROFS_IMPLIES_ROOT, 0 }, false },
+		{ { EROFS_SETS_ROOT, EROFS_IMPLIES_ROOT, 0 }, true },
+		{ { EROFS_SETS_ROOT, 0, EROFS_IMPLIES_ROOT }, false },
+		{ { 0, 0, EROFS_SETS_ROOT }, false },
+		{ { 0, 0, EROFS_IMPLIES }, true },
+		{ { 0, EROFS_LINKS_BELOW, 0 }, true },
+		{ { EROFS_LINKS_BELOW, 0, 0 }, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(cover_is_needed(cases[i].traits, 3), cases[i].needed);
+}
+
+static void test_traits(void **state)
+{
+	auto_done(bench) b = { .len = 0 };
+	auto_close int empty_fd = memfd_create("empty", MFD_CLOEXEC);
+
+	(void)state;
+	bench_init(&b);
+	add_dir(&b, "./", 0755);
+	add_dir(&b, "d", 0700);
+	add_file(&b, "d/f", "text");
+	assert_int_equal(end_layer(&b), 0);
+	add_dir(&b, "d", 0700);
+	add_file(&b, "d/g", "text");
+	assert_int_equal(end_layer(&b), EROFS_IMPLIES_ROOT);
+	add_dir(&b, "./", 0711);
+	add_file(&b, "implied/f", "text");
+	add_link(&b, "l", "d/f");
+	assert_int_equal(end_layer(&b), EROFS_SETS_ROOT | EROFS_IMPLIES | EROFS_LINKS_BELOW);
+	add_file(&b, ".wh..wh..opq", "");
+	assert_int_equal(end_layer(&b), EROFS_IMPLIES_ROOT | EROFS_HIDES_ALL);
+	assert_int_equal(erofs_get_traits(empty_fd, NULL), -EUCLEAN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_members),
-		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_members),	     cmocka_unit_test(test_needed),
+		cmocka_unit_test(test_traits),	     cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_reads_little),
 	};
 
