@@ -63,13 +63,16 @@ static int same_files(int a_fd, int b_fd, struct err *err)
 	}
 }
 
-/* Old files are still open: make them anew, at their name. */
+/*
+ * The files are still open: make them anew, at their name. Those of an older Hull stay until the
+ * new ones are there.
+ */
 static int replace(struct store *s, const char *diff_id, int skeleton_fd, int layer_fd,
 		   struct err *err)
 {
 	struct unpack_result result;
 	struct store_ingest *in = NULL;
-	int r = store_layer_discard(s, diff_id, err);
+	int r = store_layer_is_old(s, diff_id) ? 0 : store_layer_discard(s, diff_id, err);
 
 	if (r == 0)
 		r = store_ingest_begin(s, diff_id, 0, &in, err);
@@ -138,6 +141,7 @@ static int verify_layer(const struct verify *v, const char *diff_id, struct err 
 	auto_close int new_skeleton_fd = open_scratch(v->store, err);
 	struct unpack_result result = { 0 };
 	struct err why = ERR_INIT;
+	bool old;
 	int r;
 
 	if (layer_fd == -ENOENT)
@@ -151,12 +155,14 @@ static int verify_layer(const struct verify *v, const char *diff_id, struct err 
 		return not_remade(v, diff_id, r, &why, err);
 	if (strcmp(result.diff_id, diff_id) != 0)
 		return content_damaged(v, diff_id, err);
-	r = same_files(layer_fd, new_layer_fd, err);
+	old = store_layer_is_old(v->store, diff_id);
+	r = old ? 0 : same_files(layer_fd, new_layer_fd, err);
 	if (r != 0)
 		return MIN(r, 0);
 	r = replace(v->store, diff_id, skeleton_fd, layer_fd, err);
 	if (r == 0)
-		tell(v, diff_id, "its metadata was damaged", true);
+		tell(v, diff_id, old ? "it was of an older format" : "its metadata was damaged",
+		     true);
 
 	return r;
 }

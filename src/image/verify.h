@@ -21,7 +21,8 @@ struct store;
  * The archive is rebuilt from skeleton and layer, and made into a layer once more. Its digest
  * tells whether content was damaged: then the files are taken away, and the next import brings
  * them back. With the right digest, a layer file that differs has damaged metadata, and is
- * replaced by the new one. Must be called from a single-threaded process.
+ * replaced by the new one; so is one that an older Hull wrote. Must be called from a
+ * single-threaded process.
  *
  * Return: 0 or a negative errno.
  */

@@ -36,25 +36,27 @@ void content_path(const char *digest, char ret[PATH_MAX])
 	(void)snprintf(ret, PATH_MAX, "content/sha256/%.2s/%s", hex, hex);
 }
 
-void layer_path(const char *diff_id, char ret[PATH_MAX])
+static const char *const layer_suffixes[] = {
+	[LAYER_EROFS] = ".v2.erofs",
+	[LAYER_EROFS_V1] = ".v1.erofs",
+	[LAYER_SKELETON] = ".skel.zst",
+	[LAYER_BLOB] = ".blob",
+};
+
+void layer_path(const char *diff_id, enum layer_file file, char ret[PATH_MAX])
 {
 	const char *hex = diff_id + strlen("sha256:");
 
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.v1.erofs", hex, hex);
+	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s%s", hex, hex, layer_suffixes[file]);
 }
 
-void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX])
+int layer_file_of(const char *suffix)
 {
-	const char *hex = diff_id + strlen("sha256:");
+	for (int file = 0; file < LAYER_FILES; file++)
+		if (strcmp(suffix, layer_suffixes[file]) == 0)
+			return file;
 
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.skel.zst", hex, hex);
-}
-
-void layer_blob_path(const char *diff_id, char ret[PATH_MAX])
-{
-	const char *hex = diff_id + strlen("sha256:");
-
-	(void)snprintf(ret, PATH_MAX, "layers/%.2s/%s.blob", hex, hex);
+	return -1;
 }
 
 bool volume_name_valid(const char *name)

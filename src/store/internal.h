@@ -66,6 +66,10 @@ int content_read(struct store *s, const char *digest, char **ret_bytes, size_t *
 
 /* ---- layer.c ---- */
 
+/* The EROFS file to read: the new one, or the old one when that is all there is. */
+void layer_erofs_path(struct store *s, const char *diff_id, char ret[PATH_MAX]);
+/* Remove the EROFS file, new and old. Absent is success. */
+int layer_unlink_erofs(struct store *s, const char *diff_id, struct err *err);
 /* -ENOENT, with what brings the layer back. */
 int layer_missing(const char *diff_id, struct err *err);
 /* Does the file look like the row? 0, -ENOENT or -EUCLEAN with the reason. */
@@ -100,10 +104,19 @@ const char *digest_hex(const char *digest);
 /* "content/sha256/ab/<hex>", relative to the root. */
 void content_path(const char *digest, char ret[PATH_MAX]);
 
-/* "layers/ab/<hex>.v1.erofs" and "layers/ab/<hex>.skel.zst". */
-void layer_path(const char *diff_id, char ret[PATH_MAX]);
-void layer_skeleton_path(const char *diff_id, char ret[PATH_MAX]);
-void layer_blob_path(const char *diff_id, char ret[PATH_MAX]);
+/* Files of a layer. */
+enum layer_file {
+	LAYER_EROFS,	/* as hull-image writes it now */
+	LAYER_EROFS_V1, /* as it did before; read where there is no other */
+	LAYER_SKELETON,
+	LAYER_BLOB,
+	LAYER_FILES
+};
+
+/* "layers/ab/<hex>SUFFIX". */
+void layer_path(const char *diff_id, enum layer_file file, char ret[PATH_MAX]);
+/* Which of them has this suffix? enum layer_file, or -1. */
+int layer_file_of(const char *suffix);
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ */
 bool volume_name_valid(const char *name);

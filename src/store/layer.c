@@ -3,8 +3,9 @@
  * layer.c - layers as files: writing one, once, and opening it
  *
  * A layer is two files, the EROFS image and the tar skeleton. The skeleton is linked first, so
- * that where the image is, both are. Whoever ingests a digest holds its exclusive lock, then
- * keeps a lease until the handle is closed: by then an image refers to the layer, or it is
+ * that where the image is, both are. The name of the image has a version: one of an older version
+ * is used until an import makes the layer anew. Whoever ingests a digest holds its exclusive lock,
+ * then keeps a lease until the handle is closed: by then an image refers to the layer, or it is
  * garbage.
  */
 #include <errno.h>
@@ -35,13 +36,46 @@ struct store_ingest {
 	int blob_fd; /* -1: the compressed bytes are not kept */
 };
 
-static bool layer_exists(struct store *s, const char *diff_id)
+static bool file_exists(struct store *s, const char *diff_id, enum layer_file file)
 {
 	char path[PATH_MAX];
 
-	layer_path(diff_id, path);
+	layer_path(diff_id, file, path);
 
 	return faccessat(s->root_fd, path, F_OK, 0) == 0;
+}
+
+/* An old one does not count: an import makes it anew. */
+static bool layer_exists(struct store *s, const char *diff_id)
+{
+	return file_exists(s, diff_id, LAYER_EROFS);
+}
+
+void layer_erofs_path(struct store *s, const char *diff_id, char ret[PATH_MAX])
+{
+	bool old = !layer_exists(s, diff_id) && file_exists(s, diff_id, LAYER_EROFS_V1);
+
+	layer_path(diff_id, old ? LAYER_EROFS_V1 : LAYER_EROFS, ret);
+}
+
+int layer_unlink_erofs(struct store *s, const char *diff_id, struct err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	layer_path(diff_id, LAYER_EROFS, path);
+	r = store_unlink(s, path, err);
+	if (r < 0)
+		return r;
+	layer_path(diff_id, LAYER_EROFS_V1, path);
+
+	return store_unlink(s, path, err);
+}
+
+bool store_layer_is_old(struct store *s, const char *diff_id)
+{
+	return digest_hex(diff_id) && !layer_exists(s, diff_id) &&
+	       file_exists(s, diff_id, LAYER_EROFS_V1);
 }
 
 /*
@@ -144,7 +178,7 @@ static int link_blob(struct store_ingest *in, struct err *err)
 	char path[PATH_MAX];
 	int r;
 
-	layer_blob_path(in->diff_id, path);
+	layer_path(in->diff_id, LAYER_BLOB, path);
 	r = store_unlink(in->store, path, err);
 	if (r < 0 || in->blob_fd < 0)
 		return r;
@@ -154,23 +188,44 @@ static int link_blob(struct store_ingest *in, struct err *err)
 	return store_link(in->store, in->blob_fd, path, err);
 }
 
-/* Both files at their names, on the disk, and the row that tells of them. */
-static int ingest_link(struct store_ingest *in, uint64_t tar_bytes, struct err *err)
+/* Of the layer's file, which is on the disk. */
+static int ingest_stat(struct store_ingest *in, struct stat *ret, struct err *err)
+{
+	if (fdatasync(in->skeleton_fd) < 0 || fdatasync(in->layer_fd) < 0)
+		return err_sys(err, "write to the disk");
+
+	return fstat(in->layer_fd, ret) < 0 ? err_sys(err, "stat the layer file") : 0;
+}
+
+/*
+ * On the disk before the files' names are. A row that is there tells of a file that was lost, or
+ * that this one is to replace: from now on it waits for this one.
+ */
+static int ingest_announce(struct store_ingest *in, const struct stat *st, struct err *err)
+{
+	struct store *s = in->store;
+	auto_done(db_txn) txn = { 0 };
+	int r = db_txn_begin(s->db, true, &txn, err);
+
+	if (r == 0)
+		r = reclaim_intend(s, INTENT_LAYER, in->diff_id, err);
+	if (r == 0)
+		r = db_run(s->db, err, "UPDATE layers SET size_bytes=? WHERE diff_id=?", "it",
+			   (int64_t)st->st_size, in->diff_id);
+
+	return r < 0 ? r : db_txn_commit(&txn, err);
+}
+
+/* Both files at their names, on the disk. */
+static int ingest_link(struct store_ingest *in, struct err *err)
 {
 	struct store *s = in->store;
 	char path[PATH_MAX];
-	struct stat st;
-	int r;
+	int r = link_blob(in, err);
 
-	if (fdatasync(in->skeleton_fd) < 0 || fdatasync(in->layer_fd) < 0)
-		return err_sys(err, "write to the disk");
-	if (fstat(in->layer_fd, &st) < 0)
-		return err_sys(err, "stat the layer file");
-
-	r = link_blob(in, err);
 	if (r < 0)
 		return r;
-	layer_skeleton_path(in->diff_id, path);
+	layer_path(in->diff_id, LAYER_SKELETON, path);
 	/* What a layer that was lost left behind must not be taken for ours. */
 	r = store_unlink(s, path, err);
 	if (r == 0)
@@ -178,18 +233,25 @@ static int ingest_link(struct store_ingest *in, uint64_t tar_bytes, struct err *
 	failpoint("layer-skeleton-linked");
 	if (r < 0)
 		return r;
-	layer_path(in->diff_id, path);
+	layer_path(in->diff_id, LAYER_EROFS, path);
 	r = store_link(s, in->layer_fd, path, err);
 	failpoint("layer-linked");
 	if (r < 0)
 		return r;
+	layer_path(in->diff_id, LAYER_EROFS_V1, path);
 
-	return db_run(s->db, err,
+	return store_unlink(s, path, err);
+}
+
+static int ingest_record(struct store_ingest *in, const struct stat *st, uint64_t tar_bytes,
+			 struct err *err)
+{
+	return db_run(in->store->db, err,
 		      "INSERT INTO layers(diff_id,size_bytes,file_bytes,tar_bytes)"
 		      " VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET"
 		      " size_bytes=?2, file_bytes=?3, tar_bytes=?4",
-		      "tiii", in->diff_id, (int64_t)st.st_size, (int64_t)st.st_blocks * BLOCK_BYTES,
-		      (int64_t)tar_bytes);
+		      "tiii", in->diff_id, (int64_t)st->st_size,
+		      (int64_t)st->st_blocks * BLOCK_BYTES, (int64_t)tar_bytes);
 }
 
 /* The exclusive lock becomes the handle's lease with no moment in between. */
@@ -211,18 +273,16 @@ static int ingest_lease(struct store_ingest *in, struct err *err)
 
 int store_ingest_commit(struct store_ingest *in, uint64_t tar_bytes, struct err *err)
 {
-	struct store *s = in->store;
-	auto_done(db_txn) txn = { 0 };
-	/* On the disk before the files' names are. */
-	int r = db_txn_begin(s->db, true, &txn, err);
+	struct stat st;
+	int r = ingest_stat(in, &st, err);
 
 	if (r == 0)
-		r = reclaim_intend(s, INTENT_LAYER, in->diff_id, err);
-	if (r == 0)
-		r = db_txn_commit(&txn, err);
+		r = ingest_announce(in, &st, err);
 	failpoint("layer-intended");
 	if (r == 0)
-		r = ingest_link(in, tar_bytes, err);
+		r = ingest_link(in, err);
+	if (r == 0)
+		r = ingest_record(in, &st, tar_bytes, err);
 	failpoint("layer-recorded");
 	if (r == 0)
 		r = ingest_lease(in, err);
@@ -269,7 +329,7 @@ int store_layer_open(struct store *s, const char *diff_id, struct err *err)
 
 	if (!digest_hex(diff_id))
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
-	layer_path(diff_id, path);
+	layer_erofs_path(s, diff_id, path);
 
 	return layer_open_path(s, path, diff_id, err);
 }
@@ -280,7 +340,7 @@ int store_layer_open_skeleton(struct store *s, const char *diff_id, struct err *
 
 	if (!digest_hex(diff_id))
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
-	layer_skeleton_path(diff_id, path);
+	layer_path(diff_id, LAYER_SKELETON, path);
 
 	return layer_open_path(s, path, diff_id, err);
 }
@@ -292,7 +352,7 @@ int store_layer_open_blob(struct store *s, const char *diff_id)
 
 	if (!digest_hex(diff_id))
 		return -EINVAL;
-	layer_blob_path(diff_id, path);
+	layer_path(diff_id, LAYER_BLOB, path);
 	fd = openat(s->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -errno : fd;
@@ -311,20 +371,17 @@ int store_layer_keep_blob(struct store *s, const char *diff_id, int blob_fd, str
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
 	if (fdatasync(blob_fd) < 0)
 		return err_sys(err, "write to the disk");
-	layer_blob_path(diff_id, path);
+	layer_path(diff_id, LAYER_BLOB, path);
 
 	return store_link(s, blob_fd, path, err);
 }
 
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err)
 {
-	char path[PATH_MAX];
-
 	if (!digest_hex(diff_id))
 		return err_setk(err, ERR_USAGE, EINVAL, "'%s' is not a sha256 digest", diff_id);
-	layer_path(diff_id, path);
 
-	return store_unlink(s, path, err);
+	return layer_unlink_erofs(s, diff_id, err);
 }
 
 int layer_check_file(struct store *s, const char *diff_id, uint64_t size_bytes, struct err *err)
@@ -333,6 +390,7 @@ int layer_check_file(struct store *s, const char *diff_id, uint64_t size_bytes, 
 	uint8_t super[EROFS_SUPER_BYTES] = { 0 };
 	struct stat st;
 	char path[PATH_MAX];
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
@@ -341,11 +399,13 @@ int layer_check_file(struct store *s, const char *diff_id, uint64_t size_bytes, 
 	if ((uint64_t)st.st_size != size_bytes)
 		return err_set(err, EUCLEAN, "layer %s is %lld bytes long, not %llu", diff_id,
 			       (long long)st.st_size, (unsigned long long)size_bytes);
-	if (pread(fd, super, sizeof(super), EROFS_SUPER_OFFSET) != sizeof(super) ||
-	    (super[0] | super[1] << 8 | super[2] << 16 | (uint32_t)super[3] << 24) !=
-		    EROFS_SUPER_MAGIC_V1)
+	n = pread(fd, super, sizeof(super), EROFS_SUPER_OFFSET);
+	if (n < 0)
+		return err_sys(err, "read layer %s", diff_id);
+	if (n != (ssize_t)sizeof(super) || (super[0] | super[1] << 8 | super[2] << 16 |
+					    (uint32_t)super[3] << 24) != EROFS_SUPER_MAGIC_V1)
 		return err_set(err, EUCLEAN, "layer %s has no superblock", diff_id);
-	layer_skeleton_path(diff_id, path);
+	layer_path(diff_id, LAYER_SKELETON, path);
 	if (faccessat(s->root_fd, path, F_OK, 0) < 0)
 		return err_set(err, EUCLEAN, "layer %s has lost its skeleton", diff_id);
 

@@ -335,7 +335,7 @@ static int mount_file(struct store *s, const struct store_layer *layer, struct e
 	char below[PATH_MAX];
 	int fd;
 
-	layer_path(layer->diff_id, below);
+	layer_erofs_path(s, layer->diff_id, below);
 	path = mem_printf("%s/%s", s->root, below);
 	fd = erofs_mount(path, err);
 

@@ -19,10 +19,6 @@
 #include "base/path.h"
 #include "store/internal.h"
 
-#define LAYER_SUFFIX ".v1.erofs"
-#define SKELETON_SUFFIX ".skel.zst"
-#define BLOB_SUFFIX ".blob"
-
 int reclaim_intend(struct store *s, const char *kind, const char *name, struct err *err)
 {
 	return db_run(s->db, err, "INSERT OR IGNORE INTO intents(kind,name) VALUES(?,?)", "tt",
@@ -62,6 +58,7 @@ static int remove_volume_dir(struct store *s, const char *name, struct err *err)
 
 static int remove_files(struct store *s, const char *kind, const char *name, struct err *err)
 {
+	static const enum layer_file rest[] = { LAYER_BLOB, LAYER_SKELETON };
 	char path[PATH_MAX];
 	int r;
 
@@ -73,18 +70,14 @@ static int remove_files(struct store *s, const char *kind, const char *name, str
 		content_path(name, path);
 		return store_unlink(s, path, err);
 	}
-	layer_path(name, path);
-	r = store_unlink(s, path, err);
+	r = layer_unlink_erofs(s, name, err);
 	failpoint("reclaim-layer");
-	if (r < 0)
-		return r;
-	layer_blob_path(name, path);
-	r = store_unlink(s, path, err);
-	if (r < 0)
-		return r;
-	layer_skeleton_path(name, path);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rest); i++) {
+		layer_path(name, rest[i], path);
+		r = store_unlink(s, path, err);
+	}
 
-	return store_unlink(s, path, err);
+	return r;
 }
 
 /* The object's exclusive lock is held: no one is about to refer to it. 1: it was removed. */
@@ -230,6 +223,14 @@ static int scan_digest_file(struct scan *scan, int dir_fd, const char *file, con
 	return r;
 }
 
+/* One of an older format belongs to the layer until there is a new one. */
+static bool is_layer_file(struct store *s, const char *digest, const char *suffix)
+{
+	int file = layer_file_of(suffix);
+
+	return file >= 0 && (file != LAYER_EROFS_V1 || store_layer_is_old(s, digest));
+}
+
 static int visit_layer(struct scan *scan, int dir_fd, const char *name)
 {
 	char digest[STORE_DIGEST_BYTES];
@@ -237,8 +238,7 @@ static int visit_layer(struct scan *scan, int dir_fd, const char *name)
 
 	(void)snprintf(digest, sizeof(digest), "sha256:%.64s", name);
 	if (suffix && suffix - name == STORE_HEX_DIGITS && digest_hex(digest) &&
-	    (strcmp(suffix, LAYER_SUFFIX) == 0 || strcmp(suffix, SKELETON_SUFFIX) == 0 ||
-	     strcmp(suffix, BLOB_SUFFIX) == 0))
+	    is_layer_file(scan->store, digest, suffix))
 		return scan_digest_file(scan, dir_fd, name, INTENT_LAYER, digest,
 					"SELECT EXISTS(SELECT 1 FROM layers WHERE diff_id=?)");
 

@@ -124,6 +124,9 @@ int store_layer_open_blob(struct store *s, const char *diff_id);
 int store_layer_new_blob(struct store *s, struct err *err);
 int store_layer_keep_blob(struct store *s, const char *diff_id, int blob_fd, struct err *err);
 
+/* Is all there is of a layer what an older Hull wrote? It works; an import makes it anew. */
+bool store_layer_is_old(struct store *s, const char *diff_id);
+
 /* Take a damaged layer's files away, so that the next ingest writes them anew. 0 or -errno. */
 int store_layer_discard(struct store *s, const char *diff_id, struct err *err);
 

@@ -78,18 +78,15 @@ static int sum_layers(struct store *s, uint64_t *ret_bytes, struct err *err)
 
 	*ret_bytes = 0;
 	while (r == 0 && (r = db_step(query, err)) == 1) {
-		uint64_t layer_bytes = 0, skeleton_bytes = 0, blob_bytes = 0;
-		char path[PATH_MAX];
+		r = 0;
+		for (enum layer_file file = 0; r == 0 && file < LAYER_FILES; file++) {
+			uint64_t file_bytes = 0;
+			char path[PATH_MAX];
 
-		layer_path(db_column_text(query, 0), path);
-		r = du_bytes(s->root_fd, path, &layer_bytes, err);
-		layer_skeleton_path(db_column_text(query, 0), path);
-		if (r == 0)
-			r = du_bytes(s->root_fd, path, &skeleton_bytes, err);
-		layer_blob_path(db_column_text(query, 0), path);
-		if (r == 0)
-			r = du_bytes(s->root_fd, path, &blob_bytes, err);
-		*ret_bytes += layer_bytes + skeleton_bytes + blob_bytes;
+			layer_path(db_column_text(query, 0), file, path);
+			r = du_bytes(s->root_fd, path, &file_bytes, err);
+			*ret_bytes += file_bytes;
+		}
 	}
 
 	return r;

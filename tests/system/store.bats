@@ -207,7 +207,7 @@ import_small() {
 	import_small eta
 	diff_id=$(hull image inspect eta --format '{{index .RootFS.Layers 0}}')
 	hex=${diff_id#sha256:}
-	file=$HULL_ROOT/layers/${hex:0:2}/$hex.v1.erofs
+	file=$HULL_ROOT/layers/${hex:0:2}/$hex.v2.erofs
 	# The content of /file, wherever it lies in the layer.
 	at=$(grep -obUa eta "$file" | head -1 | cut -d: -f1)
 	printf 'ETA' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none

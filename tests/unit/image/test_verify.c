@@ -121,7 +121,7 @@ static int open_layer(struct fixture *f, char ret_diff_id[STORE_DIGEST_BYTES])
 	assert_ok(f, store_image_list(f->store, &list, &f->err));
 	assert_int_equal(list.len, 1);
 	memcpy(ret_diff_id, list.items[0].layers[0].diff_id, STORE_DIGEST_BYTES);
-	path = mem_printf("%s/layers/%.2s/%s.v1.erofs", f->root, ret_diff_id + 7, ret_diff_id + 7);
+	path = mem_printf("%s/layers/%.2s/%s.v2.erofs", f->root, ret_diff_id + 7, ret_diff_id + 7);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 
@@ -169,12 +169,30 @@ static void test_metadata(void **state)
 	fixture_assert_clean(f);
 }
 
+/* A layer as an older Hull wrote it is made anew, at its new name. */
+static void test_old(void **state)
+{
+	struct fixture *f = *state;
+	char diff_id[STORE_DIGEST_BYTES];
+	auto_close int fd = open_layer(f, diff_id);
+	auto_free char *command = mem_printf("cd %s/layers/%.2s && mv %s.v2.erofs %s.v1.erofs",
+					     f->root, diff_id + 7, diff_id + 7, diff_id + 7);
+
+	assert_int_equal(fixture_shell(command), 0);
+	assert_true(store_layer_is_old(f->store, diff_id));
+	expect(f, 0, 1);
+	assert_false(store_layer_is_old(f->store, diff_id));
+	expect(f, 0, 0);
+	fixture_assert_clean(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sound, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_content, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_old, setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
+#include "store/internal.h"
 
 static const unsigned ONE[] = { 1, 2 }, TWO[] = { 2, 3 };
 
@@ -81,6 +83,89 @@ static void test_remove(void **state)
 				 before_commit ? 0 : -ENOENT);
 		assert_int_equal(fixture_count_files(f, "layers"), before_commit ? 4 : 0);
 		assert_int_equal(fixture_count_files(f, "content"), before_commit ? 2 : 0);
+		fixture_assert_clean(f);
+	}
+}
+
+/* Layer 1 as an older Hull has left it: another name, and other bytes. */
+static void make_old(struct fixture *f)
+{
+	char digest[STORE_DIGEST_BYTES];
+	auto_free char *from = NULL, *to = NULL;
+
+	fixture_digest(1, digest);
+	from = mem_printf("%s/layers/%.2s/%s.v2.erofs", f->root, digest + 7, digest + 7);
+	to = mem_printf("%s/layers/%.2s/%s.v1.erofs", f->root, digest + 7, digest + 7);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(truncate(to, 8192), 0);
+	assert_ok(f, db_run(f->store->db, &f->err,
+			    "UPDATE layers SET size_bytes=8192 WHERE diff_id=?", "t", digest));
+}
+
+static int open_first(struct fixture *f)
+{
+	char digest[STORE_DIGEST_BYTES];
+
+	fixture_digest(1, digest);
+
+	return store_layer_open(f->store, digest, &f->err);
+}
+
+static void ignore(void *ctx, const char *what, bool mended)
+{
+	(void)ctx;
+	(void)what;
+	(void)mended;
+}
+
+static void import_one(struct fixture *f)
+{
+	(void)fixture_add_image(f, ONE, 2, "one", NULL);
+}
+
+/* A layer of an older format is used, counted and removed, and an import takes its place. */
+static void test_older_layer(void **state)
+{
+	struct fixture *f = *state;
+	struct strv untagged = { 0 }, deleted = { 0 };
+	auto_close int fd = -1;
+
+	import_one(f);
+	make_old(f);
+	fixture_assert_clean(f);
+	fd = open_first(f);
+	assert_ok(f, fd);
+	fixture_reopen(f); /* without the leases of the import */
+	assert_ok(f, store_image_remove(f->store, "one", true, &untagged, &deleted, &f->err));
+	strv_done(&untagged);
+	strv_done(&deleted);
+	assert_int_equal(fixture_count_files(f, "layers"), 0);
+
+	import_one(f);
+	make_old(f);
+	import_one(f);
+	assert_int_equal(fixture_count_files(f, "layers"), 4);
+	fixture_assert_clean(f);
+}
+
+/* Killed at any point of that, the layer is still there, and the next import does it. */
+static void test_older_layer_killed(void **state)
+{
+	static const char *const points[] = { "layer-intended", "layer-skeleton-linked",
+					      "layer-linked", "layer-recorded" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		auto_close int fd = -1;
+
+		import_one(f);
+		make_old(f);
+		fixture_kill_at(f, points[i], import_one);
+		fd = open_first(f);
+		assert_ok(f, fd);
+		assert_ok(f, fixture_add_image(f, ONE, 2, "one", NULL));
+		assert_ok(f, store_check(f->store, true, ignore, NULL, &f->err));
+		assert_int_equal(fixture_count_files(f, "layers"), 4);
 		fixture_assert_clean(f);
 	}
 }
@@ -178,8 +263,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_import), T(test_import_committed),    T(test_remove),
-		T(test_lease),	T(test_same_layers_at_once), T(test_after_boot),
+		T(test_import),	     T(test_import_committed),	  T(test_remove),
+		T(test_lease),	     T(test_same_layers_at_once), T(test_after_boot),
+		T(test_older_layer), T(test_older_layer_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ static void test_damaged_layer(void **state)
 
 	assert_ok(f, fixture_add_image(f, ONE, 2, "one", NULL));
 	fixture_assert_clean(f);
-	damage(f, "v1.erofs", 1024, "xxxx");
+	damage(f, "v2.erofs", 1024, "xxxx");
 	expect(f, false, 1, 0, "superblock: import one:latest again");
 	expect(f, true, 1, 0, "superblock");
 	expect(f, false, 1, 0, "not in the store");
@@ -126,7 +126,7 @@ static void test_damaged_layer(void **state)
 	fixture_reopen(f);
 	assert_ok(f, fixture_add_image(f, ONE, 2, "one", NULL));
 	fixture_assert_clean(f);
-	damage(f, "v1.erofs", 4096, "longer");
+	damage(f, "v2.erofs", 4096, "longer");
 	expect(f, false, 1, 0, "is 4102 bytes long, not 4096");
 }
 
@@ -165,7 +165,7 @@ static void test_strays(void **state)
 	assert_int_equal(mkdir(run, 0700), 0);
 	assert_int_equal(mkdir(layer, 0700), 0);
 	free(layer);
-	layer = mem_printf("%s/layers/zz/%s.v1.erofs", f->root, name + 7);
+	layer = mem_printf("%s/layers/zz/%s.v2.erofs", f->root, name + 7);
 	assert_int_equal(close(open(layer, O_WRONLY | O_CREAT, 0600)), 0);
 	expect(f, false, 3, 0, "run directory");
 	expect(f, false, 3, 0, "belongs to nothing");
