@@ -172,7 +172,7 @@ static int run(const struct options *options, struct err *err)
 		r = open_files(options, &files, err);
 	if (r < 0)
 		return r;
-	/* The machine's end blocks: it waits for us, and we for whoever reads. */
+	/* The guest's serial port waits for us, and we for whoever reads. */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
 		return err_sys(err, "make a socket pair");
 	own_fd = socks[0];

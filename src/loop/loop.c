@@ -64,6 +64,17 @@ void loop_del(struct loop *loop, struct loop_source *source)
 			loop->batch[i].data.ptr = NULL;
 }
 
+int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	if (events == 0) {
+		loop_del(loop, source);
+		return 0;
+	}
+
+	return source->events & LOOP_WATCHED ? loop_mod(loop, source, events)
+					     : loop_add(loop, source, events);
+}
+
 void loop_timer_disarm(struct loop *loop, struct loop_timer *timer)
 {
 	if (!timer->armed)

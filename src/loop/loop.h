@@ -68,6 +68,9 @@ int loop_mod(struct loop *loop, struct loop_source *source, uint32_t events);
 /* Stop watching; harmless on a source that is not watched (@fd < 0 or @events unset). */
 void loop_del(struct loop *loop, struct loop_source *source);
 
+/* Watch @source for @events and nothing else; 0: not at all. 0 or a negative errno. */
+int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events);
+
 /* (Re-)arm @timer; its @fn and @ctx are set by the caller. */
 void loop_timer_arm(struct loop *loop, struct loop_timer *timer, int64_t deadline_ns);
 void loop_timer_disarm(struct loop *loop, struct loop_timer *timer);

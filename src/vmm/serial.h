@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * serial.h - input of the serial port: from the console's descriptor to the guest, no faster than
- * read
+ * serial.h - the console behind the serial port: output as fast as it is taken, input no faster
+ * than the guest reads it
  */
 #ifndef VMM_SERIAL_H
 #define VMM_SERIAL_H
@@ -11,30 +11,33 @@
 #include "vmm/uart.h"
 
 /**
- * struct serial_input - a console that is read
+ * struct serial - what is watched for a serial port
  * @loop:	borrowed
  * @uart:	borrowed
- * @data:	the console
- * @room:	the guest has read what it was given
+ * @reads:	the console gives input
+ * @console:	the console
+ * @wake:	the guest has done something that changes what is waited for
  */
-struct serial_input {
+struct serial {
 	struct loop *loop;
 	struct uart *uart;
-	struct loop_source data, room;
+	bool reads;
+	struct loop_source console, wake;
 };
 
 /**
- * serial_input_init() - Read the console, if it is one that can be read
- * @input:	must not move any more; released with serial_input_done(), also after a failure
+ * serial_init() - Connect a serial port with its console
+ * @serial:	must not move any more; released with serial_done(), also after a failure
  * @loop:	calls us, with whatever lock guards @uart
  * @uart:	serial port
- * @console_fd:	borrowed. A socket is read; anything else, and -1, gives no input
+ * @console_fd:	borrowed, made non-blocking. A socket is read as well; anything else, and -1, gives
+ *		no input
  * @err:	filled in on failure, may be NULL
  *
  * Return: 0 or a negative errno.
  */
-int serial_input_init(struct serial_input *input, struct loop *loop, struct uart *uart,
-		      int console_fd, struct err *err);
-void serial_input_done(struct serial_input *input);
+int serial_init(struct serial *serial, struct loop *loop, struct uart *uart, int console_fd,
+		struct err *err);
+void serial_done(struct serial *serial);
 
 #endif

@@ -4,7 +4,9 @@
  */
 #include "vmm/uart.h"
 
+#include <errno.h>
 #include <linux/serial_reg.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm/irq.h"
@@ -15,7 +17,7 @@ const struct confine_list uart_calls = CONFINE_LIST(CONFINE_ALLOW(SYS_write));
 
 void uart_init(struct uart *uart, int out_fd, int irq_fd)
 {
-	*uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd, .room_fd = -1 };
+	*uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd, .wake_fd = -1 };
 }
 
 static bool divisor_is_selected(const struct uart *uart)
@@ -30,12 +32,51 @@ static void transmitter_is_empty(struct uart *uart)
 		irq_raise(uart->irq_fd);
 }
 
+static void wake(const struct uart *uart)
+{
+	if (uart->wake_fd >= 0)
+		irq_raise(uart->wake_fd);
+}
+
+bool uart_is_busy(const struct uart *uart)
+{
+	return uart->state.output_len > 0;
+}
+
+void uart_send(struct uart *uart)
+{
+	struct uart_state *state = &uart->state;
+	ssize_t n = write(uart->out_fd, state->output, state->output_len);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* Nobody will ever take what anything else refuses. */
+	if (n < 0)
+		n = state->output_len;
+	state->output_len = (uint8_t)(state->output_len - n);
+	memmove(state->output, state->output + n, state->output_len);
+	if (!uart_is_busy(uart))
+		transmitter_is_empty(uart);
+}
+
 static void transmit(struct uart *uart, uint8_t byte)
 {
+	struct uart_state *state = &uart->state;
+	bool was_busy = uart_is_busy(uart);
+
 	/* In loopback mode a driver only looks whether there is a port. */
-	if (!(uart->state.modem_control & UART_MCR_LOOP) && uart->out_fd >= 0)
-		(void)!write(uart->out_fd, &byte, 1);
-	transmitter_is_empty(uart);
+	if ((state->modem_control & UART_MCR_LOOP) || uart->out_fd < 0) {
+		transmitter_is_empty(uart);
+		return;
+	}
+	state->empty_pending = false;
+	if (state->output_len < UART_OUTPUT_BYTES)
+		state->output[state->output_len++] = byte;
+	if (was_busy)
+		return;
+	uart_send(uart);
+	if (uart_is_busy(uart))
+		wake(uart);
 }
 
 /* Loopback connects the outputs with the inputs: drivers test it. */
@@ -71,7 +112,7 @@ size_t uart_room(const struct uart *uart)
 	return UART_INPUT_BYTES - uart->state.input_len;
 }
 
-bool uart_receive(struct uart *uart, const uint8_t *data, size_t len)
+void uart_receive(struct uart *uart, const uint8_t *data, size_t len)
 {
 	struct uart_state *state = &uart->state;
 
@@ -81,15 +122,13 @@ bool uart_receive(struct uart *uart, const uint8_t *data, size_t len)
 	if (state->input_len > 0 && (state->interrupt_enable & UART_IER_RDI))
 		irq_raise(uart->irq_fd);
 	uart->giver_waits = uart_room(uart) == 0;
-
-	return uart->giver_waits;
 }
 
 static void input_is_gone(struct uart *uart)
 {
 	uart->state.input_len = 0;
-	if (uart->giver_waits && uart->room_fd >= 0)
-		irq_raise(uart->room_fd);
+	if (uart->giver_waits)
+		wake(uart);
 	uart->giver_waits = false;
 }
 
@@ -123,7 +162,7 @@ uint8_t uart_read(struct uart *uart, unsigned offset)
 	case UART_MCR:
 		return uart->state.modem_control;
 	case UART_LSR:
-		return UART_LSR_TEMT | UART_LSR_THRE |
+		return (uart_is_busy(uart) ? 0 : UART_LSR_TEMT | UART_LSR_THRE) |
 		       (uart->state.input_len > 0 ? UART_LSR_DR : 0);
 	case UART_MSR:
 		return modem_status(uart);
@@ -139,7 +178,7 @@ static void enable_interrupts(struct uart *uart, uint8_t enable)
 	uint8_t before = uart->state.interrupt_enable;
 
 	uart->state.interrupt_enable = enable & 0x0f;
-	if (~before & enable & UART_IER_THRI)
+	if ((~before & enable & UART_IER_THRI) && !uart_is_busy(uart))
 		transmitter_is_empty(uart);
 	if ((~before & enable & UART_IER_RDI) && uart->state.input_len > 0)
 		irq_raise(uart->irq_fd);

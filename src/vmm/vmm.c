@@ -205,8 +205,7 @@ static int add_devices(struct vmm *vmm, struct vmmproto_config *config, struct e
 	pci_bus_init(&vmm->bus, &vmm->router);
 	r = chipset_init(&vmm->chipset, &vmm->router, vmm->console_fd, err);
 	if (r == 0)
-		r = serial_input_init(&vmm->input, &vmm->loop, &vmm->chipset.uart, vmm->console_fd,
-				      err);
+		r = serial_init(&vmm->serial, &vmm->loop, &vmm->chipset.uart, vmm->console_fd, err);
 	if (r == 0)
 		r = devices_init(&vmm->devices, &env, config, err);
 
@@ -255,7 +254,7 @@ void vmm_done(struct vmm *vmm)
 {
 	vcpus_done(&vmm->vcpus);
 	devices_done(&vmm->devices);
-	serial_input_done(&vmm->input);
+	serial_done(&vmm->serial);
 	chipset_done(&vmm->chipset);
 	pci_bus_done(&vmm->bus);
 	irq_router_done(&vmm->router);

@@ -39,7 +39,7 @@
  * @router:	interrupts
  * @bus:	PCI
  * @chipset:	ports
- * @input:	of the serial port
+ * @serial:	what is behind the serial port
  * @devices:	virtio
  * @vcpus:	processors
  * @vcpus_source: their event_fd
@@ -57,7 +57,7 @@ struct vmm {
 	struct irq_router router;
 	struct pci_bus bus;
 	struct chipset chipset;
-	struct serial_input input;
+	struct serial serial;
 	struct devices devices;
 	struct vcpus vcpus;
 	struct loop_source vcpus_source;

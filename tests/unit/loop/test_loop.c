@@ -110,6 +110,17 @@ static void test_events(void **state)
 	assert_int_equal(w.calls, 4);
 	assert_int_equal(loop_add(&loop, &w.source, EPOLLIN), 0);
 	assert_int_equal(loop_add(&loop, &w.source, EPOLLIN), -EEXIST);
+	/* By what is wanted, whatever was before. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(loop_watch(&loop, &w.source, 0), 0);
+		once(&loop);
+	}
+	assert_int_equal(w.calls, 4);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(loop_watch(&loop, &w.source, EPOLLIN), 0);
+		once(&loop);
+	}
+	assert_int_equal(w.calls, 6);
 	watched_close(&w);
 	loop_del(&loop, &w.source); /* fd < 0 */
 	loop_done(&loop);
