@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main.c - hull-init: process 1 of a workload that was not written to be one (--init)
+ * main.c - hull-init: process 1 of a workload that was not written to be one (--init), and what
+ * hull compare has run inside (probe.h)
  *
  * Process 1 inherits every orphan and must reap it, and the kernel drops signals to it that it
  * does not handle. hull-init takes both duties and runs the real command as its child:
@@ -12,7 +13,8 @@
  *   - the command gets a process group of its own in the foreground of the terminal, as a shell
  *     would give it, so that ^C reaches it and not us as well.
  *
- * It is started in a root that it does not trust: static, no files, no configuration.
+ * It is started in a root that it does not trust: static, no configuration, no files but the
+ * probe's own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -23,12 +25,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/log.h"
 #include "init/probe.h"
-
-#define EXIT_USAGE 125
-#define EXIT_CANNOT_EXEC 126
-#define EXIT_NO_COMMAND 127
 
 static const char usage[] = "usage: hull-init [--] COMMAND [ARGUMENT...] | --version | --help\n"
 			    "for hull compare: hull-init --probe | --hold COMMAND [ARGUMENT...]";
@@ -59,12 +58,6 @@ static NORETURN void run_command(char *const argv[], const sigset_t *old_mask)
 	_exit(code == ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_EXEC);
 }
 
-/* As the shell tells it: 128 and the number of the signal. */
-static int exit_status(int wstatus)
-{
-	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
-}
-
 /* Reap all that has ended. True when the command did: @ret_status is what to exit with. */
 static bool reap(pid_t command, int *ret_status)
 {
@@ -78,7 +71,7 @@ static bool reap(pid_t command, int *ret_status)
 			if (pid == command && WSTOPSIG(wstatus) == SIGTSTP)
 				(void)kill(-command, SIGCONT);
 		} else if (pid == command) {
-			*ret_status = exit_status(wstatus);
+			*ret_status = exit_status_of(wstatus);
 			ended = true;
 		}
 	}
@@ -88,7 +81,7 @@ static bool reap(pid_t command, int *ret_status)
 
 static int serve(pid_t command, const sigset_t *signals)
 {
-	int status = EXIT_USAGE;
+	int status = EXIT_NOT_STARTED;
 
 	for (;;) {
 		int signo = sigwaitinfo(signals, NULL);
@@ -123,7 +116,7 @@ int main(int argc, char *argv[])
 		return probe_hold(argv + 2);
 	if (first >= argc || (first == 1 && argv[1][0] == '-')) {
 		log_error("%s", usage);
-		return EXIT_USAGE;
+		return EXIT_NOT_STARTED;
 	}
 
 	sigfillset(&signals);
@@ -139,7 +132,7 @@ int main(int argc, char *argv[])
 	command = fork();
 	if (command < 0) {
 		log_error("cannot start a process: %s", strerror(errno));
-		return EXIT_USAGE;
+		return EXIT_NOT_STARTED;
 	}
 	if (command == 0)
 		run_command(&argv[first], &old_mask);

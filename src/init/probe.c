@@ -19,10 +19,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/macro.h"
 
-#define EXIT_CANNOT_EXEC 126
-#define EXIT_NO_COMMAND 127
 #define CALLS_LIMIT_NS (200 * NS_PER_MS)
 #define CALLS_BATCH 1000
 #define FILE_NAME "/.hull-probe"
@@ -195,7 +194,8 @@ int probe_measure(void)
 
 /* ---- holding ---- */
 
-static NORETURN void run_held(char *const argv[], int failure_fd, pid_t parent)
+static NORETURN void run_held(char *const argv[], const sigset_t *mask, int failure_fd,
+			      pid_t parent)
 {
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), code;
 
@@ -206,6 +206,7 @@ static NORETURN void run_held(char *const argv[], int failure_fd, pid_t parent)
 	/* It may have died before it was asked for. */
 	if (getppid() != parent)
 		_exit(1);
+	(void)sigprocmask(SIG_SETMASK, mask, NULL);
 	(void)execvp(argv[0], argv);
 	code = errno;
 	(void)!write(failure_fd, &code, sizeof(code));
@@ -213,7 +214,7 @@ static NORETURN void run_held(char *const argv[], int failure_fd, pid_t parent)
 }
 
 /* 0 once it has been executed, else why not. */
-static int start_held(char *const argv[], pid_t *ret)
+static int start_held(char *const argv[], const sigset_t *mask, pid_t *ret)
 {
 	int fds[2], code = 0;
 	pid_t self = getpid();
@@ -222,7 +223,7 @@ static int start_held(char *const argv[], pid_t *ret)
 		return errno;
 	*ret = fork();
 	if (*ret == 0)
-		run_held(argv, fds[1], self);
+		run_held(argv, mask, fds[1], self);
 	(void)close(fds[1]);
 	if (*ret < 0)
 		code = EAGAIN;
@@ -231,11 +232,6 @@ static int start_held(char *const argv[], pid_t *ret)
 	(void)close(fds[0]);
 
 	return code;
-}
-
-static int status_of(int wstatus)
-{
-	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
 }
 
 /* Its end interrupts the wait for the input's. */
@@ -248,24 +244,25 @@ int probe_hold(char *const argv[])
 {
 	struct sigaction action = { .sa_handler = on_child };
 	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-	sigset_t blocked, open;
-	int code, wstatus;
+	sigset_t blocked, old, open;
 	pid_t pid = -1;
 	char byte;
+	int code;
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &blocked, &open);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &old);
+	open = old;
 	sigdelset(&open, SIGCHLD);
 	(void)sigaction(SIGCHLD, &action, NULL);
-	code = start_held(argv, &pid);
+	code = start_held(argv, &old, &pid);
 	if (code != 0) {
 		fprintf(stderr, "cannot run '%s': %s\n", argv[0], strerror(code));
 		return code == ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_EXEC;
 	}
 	for (;;) {
-		if (waitpid(pid, &wstatus, WNOHANG) == pid)
-			return status_of(wstatus);
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return 0;
 		if (ppoll(&pfd, 1, NULL, &open) == 1 && read(STDIN_FILENO, &byte, 1) <= 0)
 			break;
 	}

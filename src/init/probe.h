@@ -17,8 +17,8 @@ int probe_measure(void);
  * probe_hold() - Run a command for as long as the input lasts
  * @argv:	command, found by PATH
  *
- * So that it cannot outlive whoever wants to measure it. Return: its exit status, 0 when it was
- * ended by the end of the input, or 126 or 127 when it could not be run.
+ * So that it cannot outlive whoever wants to measure it. Return: 0 when it has run, however it
+ * ended; 126 or 127 when it could not be run.
  */
 int probe_hold(char *const argv[]);
 

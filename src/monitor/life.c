@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "monitor/server.h"
@@ -376,7 +377,7 @@ void life_end(struct monitor *m, int wstatus, const char *why)
 	if (destroy(m, &err) < 0 && m->state.error[0] == '\0')
 		(void)err_text(&err, m->state.error, sizeof(m->state.error));
 	failpoint("monitor-destroyed");
-	write_exit(m, monitor_exit_status(wstatus));
+	write_exit(m, exit_status_of(wstatus));
 	failpoint("monitor-recorded");
 	end_others(m);
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/log.h"
 #include "monitor/request.h"
 #include "monitor/state.h"
@@ -154,7 +155,7 @@ static int tool_result(struct proc *proc, int wstatus, struct err *err)
 		return -sent.code;
 	}
 
-	return err_set(err, EIO, "the job ended with status %d", monitor_exit_status(wstatus));
+	return err_set(err, EIO, "the job ended with status %d", exit_status_of(wstatus));
 }
 
 int server_send_ended(struct client *client, uint32_t number, int exit_status)
@@ -195,7 +196,7 @@ void server_tell_end(struct monitor *m, struct proc *proc, int wstatus)
 			r = tool_result(proc, wstatus, &err);
 			r = proto_send_reply(c->sock_fd, PROTO_TOOL, r, 0, &err);
 		} else if (c->waiting) {
-			r = server_send_ended(c, proc->number, monitor_exit_status(wstatus));
+			r = server_send_ended(c, proc->number, exit_status_of(wstatus));
 		}
 		c->waiting = false;
 		/* It may be the one whose request is being served: its end is seen in the loop. */

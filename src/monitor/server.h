@@ -24,7 +24,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/strv.h"
@@ -272,11 +271,5 @@ int server_send_ended(struct client *client, uint32_t number, int exit_status);
 
 /* The starting client while it is connected, or NULL. */
 struct client *server_starter(struct monitor *m);
-
-/* 0..255 of a status as from waitpid(). */
-static inline int monitor_exit_status(int wstatus)
-{
-	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
-}
 
 #endif
