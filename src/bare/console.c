@@ -7,43 +7,40 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "linux/terminal.h"
 
 /* What a pipe takes at once when poll(2) says that it takes something. */
 #define PIECE_BYTES 4096
+/* What is typed while the guest does not read; the rest of it is only looked at. */
+#define TYPED_BYTES (64 * KIB)
 
 /* Bytes on their way. */
 struct piece {
-	char at[PIECE_BYTES];
+	char *at;
 	size_t start, len;
 };
 
 struct relay {
 	const struct console *console;
-	struct piece to_machine, to_user;
-	bool in_open, in_is_terminal;
-	bool machine_open;
-	int signal_fd;
+	char in[TYPED_BYTES], out[PIECE_BYTES];
+	struct piece to_machine, to_user; /* in these */
+	bool in_open, machine_open;
+	struct terminal terminal;
 	int64_t deadline_ns; /* -1 as long as its power button has not been pressed */
-	struct termios saved;
-	sigset_t old_mask;
 };
 
-/* How many bytes came; 0 at the end, or when there are none now. */
-static size_t fill(struct piece *piece, int fd)
+/* As read(2), but -1 at the end as well, and 0 when there is nothing now. */
+static ssize_t read_some(int fd, char *buf, size_t len)
 {
-	ssize_t n = read(fd, piece->at, sizeof(piece->at));
+	ssize_t n = read(fd, buf, len);
 
-	piece->start = 0;
-	piece->len = n > 0 ? (size_t)n : 0;
+	if (n > 0)
+		return n;
 
-	return piece->len;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
 /* 0, or a negative errno when @fd will never take any of it. */
@@ -61,37 +58,13 @@ static int drain(struct piece *piece, int fd)
 
 static int take_over(struct relay *relay, struct err *err)
 {
-	static const int ending[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-	struct termios raw;
-	sigset_t mask;
+	int in_fd = relay->console->in_fd;
+	sigset_t ending;
 
-	sigemptyset(&mask);
-	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
-		sigaddset(&mask, ending[i]);
-	relay->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (relay->signal_fd < 0)
-		return err_sys(err, "make a signalfd");
-	sigaddset(&mask, SIGPIPE);
-	(void)sigprocmask(SIG_BLOCK, &mask, &relay->old_mask);
-	relay->in_is_terminal = tcgetattr(relay->console->in_fd, &relay->saved) == 0;
-	if (!relay->in_is_terminal)
-		return 0;
-	raw = relay->saved;
-	cfmakeraw(&raw);
-	if (tcsetattr(relay->console->in_fd, TCSADRAIN, &raw) < 0)
-		return err_sys(err, "make the terminal raw");
+	(void)sigemptyset(&ending);
+	signals_add_ending(&ending);
 
-	return 0;
-}
-
-static void give_back(struct relay *relay)
-{
-	if (relay->in_is_terminal)
-		(void)tcsetattr(relay->console->in_fd, TCSADRAIN, &relay->saved);
-	if (relay->signal_fd < 0)
-		return;
-	relay->signal_fd = fd_close(relay->signal_fd);
-	(void)sigprocmask(SIG_SETMASK, &relay->old_mask, NULL);
+	return terminal_init(&relay->terminal, isatty(in_fd) ? in_fd : -1, &ending, err);
 }
 
 enum {
@@ -106,94 +79,135 @@ enum {
 static void watch(const struct relay *relay, struct pollfd pfds[AT_COUNT])
 {
 	const struct console *c = relay->console;
-	bool wants_input = relay->in_open && relay->to_machine.len == 0;
-	short machine = (short)((relay->to_user.len == 0 ? POLLIN : 0) |
-				(relay->to_machine.len > 0 ? POLLOUT : 0));
+	bool to_user = relay->to_user.len > 0, to_machine = relay->to_machine.len > 0;
+	/* A terminal is read also while the guest does not: for the escape character. */
+	bool wants_input = relay->in_open && (!to_machine || relay->terminal.raw_fd >= 0);
+	short machine = (short)((to_user ? 0 : POLLIN) | (to_machine ? POLLOUT : 0));
 
-	pfds[AT_SIGNAL] = (struct pollfd){ .fd = relay->signal_fd, .events = POLLIN };
-	pfds[AT_DEATH] = (struct pollfd){ .fd = c->death_fd, .events = POLLIN };
+	pfds[AT_SIGNAL] = (struct pollfd){ .fd = relay->terminal.signals.fd, .events = POLLIN };
+	/* Its last words come first. */
+	pfds[AT_DEATH] = (struct pollfd){ .fd = to_user ? -1 : c->death_fd, .events = POLLIN };
 	pfds[AT_INPUT] = (struct pollfd){ .fd = wants_input ? c->in_fd : -1, .events = POLLIN };
 	pfds[AT_MACHINE] =
 		(struct pollfd){ .fd = relay->machine_open && machine ? c->machine_fd : -1,
 				 .events = machine };
 	/* That nobody reads any more is told even while there is nothing to read. */
-	pfds[AT_OUTPUT] =
-		(struct pollfd){ .fd = c->out_fd, .events = relay->to_user.len > 0 ? POLLOUT : 0 };
+	pfds[AT_OUTPUT] = (struct pollfd){ .fd = c->out_fd, .events = to_user ? POLLOUT : 0 };
 }
 
 /* What was typed. SIGINT for the escape character. */
 static int take_input(struct relay *relay)
 {
 	struct piece *piece = &relay->to_machine;
+	char typed[PIECE_BYTES];
+	ssize_t n = read_some(relay->console->in_fd, typed, sizeof(typed));
+	size_t take;
 
-	if (fill(piece, relay->console->in_fd) == 0)
-		relay->in_open = false;
+	if (n <= 0) {
+		relay->in_open = n == 0;
+		return 0;
+	}
+	if (relay->terminal.raw_fd >= 0 && memchr(typed, CONSOLE_ESCAPE, (size_t)n))
+		return SIGINT;
+	memmove(piece->at, piece->at + piece->start, piece->len);
+	take = MIN((size_t)n, TYPED_BYTES - piece->len);
+	memcpy(piece->at + piece->len, typed, take);
+	piece->start = 0;
+	piece->len += take;
 
-	return relay->in_is_terminal && memchr(piece->at, CONSOLE_ESCAPE, piece->len) ? SIGINT : 0;
+	return 0;
+}
+
+/* What the machine says: only when all that it has said before was passed on. */
+static ssize_t take_output(struct relay *relay)
+{
+	ssize_t n = read_some(relay->console->machine_fd, relay->to_user.at, PIECE_BYTES);
+
+	relay->to_user.start = 0;
+	relay->to_user.len = n > 0 ? (size_t)n : 0;
+
+	return n;
 }
 
 /* SIGTERM asks the guest first. 0 when it is given time to go, else the signal. */
 static int take_signal(struct relay *relay)
 {
 	const struct console *c = relay->console;
-	struct signalfd_siginfo info;
+	int signo = signals_next(&relay->terminal.signals);
 
-	if (read(relay->signal_fd, &info, sizeof(info)) != sizeof(info))
+	if (signo == SIGCONT)
+		terminal_set_raw(&relay->terminal);
+	if (signo == SIGCONT || signo == SIGWINCH)
 		return 0;
-	if (info.ssi_signo != SIGTERM || relay->deadline_ns >= 0 || !c->press || !c->press(c->ctx))
-		return (int)info.ssi_signo;
+	if (signo != SIGTERM || relay->deadline_ns >= 0 || !c->press || !c->press(c->ctx))
+		return signo;
 	relay->deadline_ns = clock_now_ns() + CONSOLE_OFF_LIMIT_NS;
 
 	return 0;
 }
 
-/* One round. 0, or what console_run() returns; @ret_ended when nothing more can come. */
-static int step(struct relay *relay, bool *ret_ended, struct err *err)
+/* The user's side of a round: 0, or the signal that ends it. */
+static int serve_user(struct relay *relay, const struct pollfd pfds[AT_COUNT])
 {
-	const struct console *c = relay->console;
-	struct pollfd pfds[AT_COUNT];
 	int r = 0;
 
-	watch(relay, pfds);
-	if (poll(pfds, AT_COUNT, clock_poll_ms(relay->deadline_ns)) < 0)
-		return errno == EINTR ? 0 : err_sys(err, "wait for the console");
 	if (relay->deadline_ns >= 0 && clock_now_ns() >= relay->deadline_ns)
 		return SIGTERM;
 	if (pfds[AT_SIGNAL].revents)
 		r = take_signal(relay);
 	if (r == 0 && pfds[AT_INPUT].revents)
 		r = take_input(relay);
-	if (r == 0 && (pfds[AT_OUTPUT].revents & (POLLERR | POLLNVAL)))
-		r = SIGPIPE;
-	if (r == 0 && (pfds[AT_OUTPUT].revents & POLLOUT) && drain(&relay->to_user, c->out_fd) < 0)
-		r = SIGPIPE;
 	if (r != 0)
 		return r;
-	/* Nobody waits for input that a machine does not want any more. */
-	if ((pfds[AT_MACHINE].revents & POLLOUT) && drain(&relay->to_machine, c->machine_fd) < 0)
-		relay->to_machine.len = 0;
-	if (relay->to_user.len == 0 && (pfds[AT_MACHINE].revents & ~POLLOUT))
-		relay->machine_open = fill(&relay->to_user, c->machine_fd) > 0;
-	/* Its end of the socket is closed: what it wrote is all there. */
-	*ret_ended = pfds[AT_DEATH].revents && relay->to_user.len == 0 &&
-		     fill(&relay->to_user, c->machine_fd) == 0;
+	if (pfds[AT_OUTPUT].revents & (POLLERR | POLLHUP | POLLNVAL))
+		return SIGPIPE;
+	if ((pfds[AT_OUTPUT].revents & POLLOUT) &&
+	    drain(&relay->to_user, relay->console->out_fd) < 0)
+		return SIGPIPE;
 
 	return 0;
+}
+
+/* The machine's side. True when it has ended, and nothing more can come. */
+static bool serve_machine(struct relay *relay, const struct pollfd pfds[AT_COUNT])
+{
+	short told = pfds[AT_MACHINE].revents;
+
+	/* Nobody waits for input that a machine does not want any more. */
+	if ((told & ~POLLIN) && relay->to_machine.len > 0 &&
+	    drain(&relay->to_machine, relay->console->machine_fd) < 0)
+		relay->to_machine.len = 0;
+	if ((told & ~POLLOUT) && relay->to_user.len == 0)
+		relay->machine_open = take_output(relay) >= 0;
+
+	/* Its end of the socket is closed: what it wrote is all there. */
+	return pfds[AT_DEATH].revents && relay->to_user.len == 0 && take_output(relay) <= 0;
 }
 
 int console_run(const struct console *console, struct err *err)
 {
 	struct relay relay = { .console = console,
+			       .to_machine = { .at = relay.in },
+			       .to_user = { .at = relay.out },
 			       .in_open = true,
 			       .machine_open = true,
-			       .signal_fd = -1,
+			       .terminal = TERMINAL_INIT,
 			       .deadline_ns = -1 };
-	bool ended = false;
 	int r = take_over(&relay, err);
+	bool ended = false;
 
-	while (r == 0 && !ended)
-		r = step(&relay, &ended, err);
-	give_back(&relay);
+	while (r == 0 && !ended) {
+		struct pollfd pfds[AT_COUNT];
+
+		watch(&relay, pfds);
+		if (poll(pfds, AT_COUNT, clock_poll_ms(relay.deadline_ns)) >= 0) {
+			r = serve_user(&relay, pfds);
+			ended = r == 0 && serve_machine(&relay, pfds);
+		} else if (errno != EINTR) {
+			r = err_sys(err, "wait for the console");
+		}
+	}
+	terminal_done(&relay.terminal);
 
 	return r;
 }

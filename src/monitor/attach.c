@@ -19,10 +19,19 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "linux/terminal.h"
 #include "monitor/client_private.h"
-#include "monitor/terminal.h"
 
 #define RELAY_BYTES (64 * KIB)
+
+/*
+ * As docker's --sig-proxy: all that another process may have sent to us for the workload. Not
+ * those about our own terminal, children and faults, and not job control.
+ */
+static const int forwarded[] = {
+	SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM,   SIGUSR1, SIGUSR2, SIGALRM,
+	SIGPOLL, SIGPROF, SIGPWR,  SIGVTALRM, SIGXCPU, SIGXFSZ, SIGSTKFLT,
+};
 
 /**
  * struct copy - one direction of one stream
@@ -148,11 +157,22 @@ static void send_size(struct relay *relay)
 		send_proc(relay, PROTO_RESIZE, rows, cols);
 }
 
+static int open_terminal(struct relay *relay, struct err *err)
+{
+	sigset_t wanted;
+
+	(void)sigemptyset(&wanted);
+	for (size_t i = 0; relay->attach->forward_signals && i < ARRAY_SIZE(forwarded); i++)
+		(void)sigaddset(&wanted, forwarded[i]);
+
+	return terminal_init(&relay->terminal, relay->attach->raw_fd, &wanted, err);
+}
+
 static void take_signals(struct relay *relay)
 {
 	int signo;
 
-	while ((signo = terminal_next_signal(&relay->terminal)) != 0) {
+	while ((signo = signals_next(&relay->terminal.signals)) != 0) {
 		if (signo == SIGCONT)
 			terminal_set_raw(&relay->terminal);
 		if (signo == SIGCONT || signo == SIGWINCH)
@@ -285,7 +305,7 @@ static int relay_step(struct relay *relay, struct err *err)
 		.fd = relay->ended || relay->lost ? -1 : relay->client->sock_fd,
 		.events = POLLIN,
 	};
-	wait[COPIES + 1] = (struct pollfd){ .fd = relay->terminal.signal_fd, .events = POLLIN };
+	wait[COPIES + 1] = (struct pollfd){ .fd = relay->terminal.signals.fd, .events = POLLIN };
 	if (poll(wait, ARRAY_SIZE(wait), -1) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "wait for streams");
 
@@ -338,7 +358,7 @@ int monitor_attach(struct monitor_client *c, const struct monitor_attach *attach
 	struct relay relay = {
 		.client = c,
 		.attach = attach,
-		.terminal = { .raw_fd = -1, .signal_fd = -1 },
+		.terminal = TERMINAL_INIT,
 		.pipes = { -1, -1, -1 },
 		.theirs = { -1, -1, -1 },
 	};
@@ -352,7 +372,7 @@ int monitor_attach(struct monitor_client *c, const struct monitor_attach *attach
 	if (r == 0)
 		r = send_attach(&relay, err);
 	if (r == 0)
-		r = terminal_init(&relay.terminal, attach->raw_fd, attach->forward_signals, err);
+		r = open_terminal(&relay, err);
 	/* What take_frame() reads is not what the last call handed out. */
 	if (c->whole)
 		proto_reader_done(&c->in);
