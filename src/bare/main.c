@@ -17,6 +17,7 @@
 
 #include "bare/console.h"
 #include "bare/files.h"
+#include "base/exit.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -26,15 +27,13 @@
 #define CMDLINE "console=ttyS0 panic=-1"
 #define DISKS_MAX 16
 
-/* Exit statuses; the man page of hull-vm-run lists them. */
+/* How the machine ended; the man page of hull-vm-run lists these and those of base/exit.h. */
 enum {
 	STATUS_POWER_OFF = 0,
 	STATUS_RESET = 2,
 	STATUS_PANIC = 3,
 	STATUS_TRIPLE_FAULT = 4,
 	STATUS_UNKNOWN = 5,
-	STATUS_NOT_STARTED = 125,
-	STATUS_SIGNAL = 128, /* plus its number */
 };
 
 static const char help[] = "Usage: hull-machine --kernel FILE [OPTIONS], for hull vm run\n\n"
@@ -151,9 +150,8 @@ static int stay(const struct machine_ops *ops, struct machine *m, int console_fd
 	r = console_run(&console, err);
 	if (r == 0)
 		return tell_end(ops, m);
-	ops->kill(m);
 
-	return r < 0 ? r : STATUS_SIGNAL + r;
+	return r < 0 ? r : EXIT_SIGNAL + r;
 }
 
 /* Its exit status, or a negative errno. */
@@ -197,9 +195,19 @@ static int run(const struct options *options, struct err *err)
 	return r;
 }
 
-static int bad(struct err *err, const char *text)
+static int read_memory(const char *text, uint64_t *ret_bytes, struct err *err)
 {
-	return err_setk(err, ERR_USAGE, EINVAL, "%s: see hull-machine --help", text);
+	return parse_u64(text, MIB, UINT64_MAX, ret_bytes) == 0
+		       ? 0
+		       : err_setk(err, ERR_USAGE, EINVAL, "less than 1 MiB of memory");
+}
+
+static int read_cpus(const char *text, uint64_t *ret, struct err *err)
+{
+	return parse_u64(text, 1, MACHINE_CPUS_MAX, ret) == 0
+		       ? 0
+		       : err_setk(err, ERR_USAGE, EINVAL, "a machine has 1 to %d processors",
+				  MACHINE_CPUS_MAX);
 }
 
 static int read_options(int argc, char **argv, struct options *ret, struct err *err)
@@ -220,7 +228,7 @@ static int read_options(int argc, char **argv, struct options *ret, struct err *
 		if (c == 'a')
 			ret->cmdline = optarg;
 		else if (c == 'c')
-			r = parse_u64(optarg, 1, MACHINE_CPUS_MAX, &ret->cpus);
+			r = read_cpus(optarg, &ret->cpus, err);
 		else if (c == 'd')
 			r = strv_add(&ret->disks, optarg);
 		else if (c == 'i')
@@ -230,14 +238,14 @@ static int read_options(int argc, char **argv, struct options *ret, struct err *
 		else if (c == 'M')
 			ret->machine = optarg;
 		else if (c == 'm')
-			r = parse_u64(optarg, MIB, UINT64_MAX, &ret->memory_bytes);
+			r = read_memory(optarg, &ret->memory_bytes, err);
 		else
-			r = -EINVAL;
+			r = err_setk(err, ERR_USAGE, EINVAL, "see hull-machine --help");
 	}
-	if (r < 0)
-		return bad(err, "an option is unknown or out of range");
+	if (r == 0 && (optind < argc || !ret->kernel))
+		r = err_setk(err, ERR_USAGE, EINVAL, "a kernel is needed, and no words");
 
-	return optind == argc && ret->kernel ? 0 : bad(err, "a kernel is needed, and no words");
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -267,5 +275,5 @@ int main(int argc, char **argv)
 	if (err.hint[0])
 		fprintf(stderr, "hint: %s\n", err.hint);
 
-	return STATUS_NOT_STARTED;
+	return EXIT_NOT_STARTED;
 }

@@ -58,6 +58,13 @@ int strv_add_all(struct strv *v, const struct strv *from)
 	return 0;
 }
 
+int strv_add_option(struct strv *v, const char *name, const char *value)
+{
+	int r = value ? strv_add(v, name) : 0;
+
+	return r == 0 && value ? strv_add(v, value) : r;
+}
+
 static size_t name_len(const char *assignment)
 {
 	return strcspn(assignment, "=");

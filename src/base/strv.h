@@ -28,6 +28,9 @@ int strv_give(struct strv *v, char *text);
 /* Append copies of all of @from. 0 or -ENOMEM. */
 int strv_add_all(struct strv *v, const struct strv *from);
 
+/* Append @name and @value as an option of a program, unless @value is NULL. 0 or -ENOMEM. */
+int strv_add_option(struct strv *v, const char *name, const char *value);
+
 /* Value of the last "NAME=value" entry, borrowed, or NULL. */
 const char *strv_env_find(const struct strv *v, const char *name);
 

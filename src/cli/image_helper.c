@@ -11,14 +11,6 @@
 
 #define STANDARD_STREAM "-" /* hull-image reads stdin or writes stdout itself */
 
-/* Add "NAME VALUE" unless there is no value. */
-static int add_option(struct strv *argv, const char *name, const char *value)
-{
-	int r = value ? strv_add(argv, name) : 0;
-
-	return r == 0 && value ? strv_add(argv, value) : r;
-}
-
 /* What a user wrote comes behind "--", so that it never is an option. */
 static int add_words(struct strv *argv, char **words, int words_len)
 {
@@ -68,11 +60,11 @@ static int run_import(struct cli *cli, const void *args, char **words, int words
 	int r = strv_add(&argv, "import");
 
 	if (r == 0)
-		r = add_option(&argv, "--name", name);
+		r = strv_add_option(&argv, "--name", name);
 	if (r == 0)
-		r = add_option(&argv, "--max-ratio", a->max_ratio);
+		r = strv_add_option(&argv, "--max-ratio", a->max_ratio);
 	for (size_t i = 0; r == 0 && i < a->changes.len; i++)
-		r = add_option(&argv, "--change", a->changes.items[i]);
+		r = strv_add_option(&argv, "--change", a->changes.items[i]);
 	if (r == 0 && a->keep_blobs)
 		r = strv_add(&argv, "--keep-blobs");
 	if (r == 0)
@@ -163,7 +155,7 @@ static int run_save(struct cli *cli, const void *args, char **words, int words_l
 	}
 	r = strv_add(&argv, "save");
 	if (r == 0)
-		r = add_option(&argv, "-o", a->output ? a->output : STANDARD_STREAM);
+		r = strv_add_option(&argv, "-o", a->output ? a->output : STANDARD_STREAM);
 	if (r == 0)
 		r = add_words(&argv, words, words_len);
 
@@ -206,9 +198,9 @@ static int run_bootstrap(struct cli *cli, const void *args, char **words, int wo
 	int r = strv_add(&argv, "bootstrap");
 
 	for (size_t i = 0; r == 0 && i < a->include.len; i++)
-		r = add_option(&argv, "--include", a->include.items[i]);
+		r = strv_add_option(&argv, "--include", a->include.items[i]);
 	if (r == 0)
-		r = add_option(&argv, "--name", a->name);
+		r = strv_add_option(&argv, "--name", a->name);
 	if (r == 0)
 		r = add_words(&argv, words, words_len);
 

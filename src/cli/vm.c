@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * vm.c - hull vm run: any kernel, its console on the terminal
+ *
+ * There is neither image nor store: this becomes hull-machine, which knows what a machine can have.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include "base/path.h"
 #include "base/strv.h"
 #include "cli/commands.h"
-#include "engine/bare.h"
 
-#define CPUS_MAX 128
+#define PROGRAM "hull-machine"
+#define NUMBER_BYTES 24
 
 struct vm_args {
 	const char *kernel, *initrd, *cmdline, *machine;
@@ -33,18 +40,37 @@ static const struct opt vm_opts[] = {
 	OPT_END,
 };
 
+static int write_argv(const struct vm_args *a, struct strv *argv)
+{
+	char memory[NUMBER_BYTES], cpus[NUMBER_BYTES];
+	int r = strv_add(argv, PROGRAM);
+
+	(void)snprintf(memory, sizeof(memory), "%" PRId64, a->memory_bytes);
+	(void)snprintf(cpus, sizeof(cpus), "%" PRId64, a->cpus);
+	if (r == 0)
+		r = strv_add_option(argv, "--kernel", a->kernel);
+	if (r == 0)
+		r = strv_add_option(argv, "--initrd", a->initrd);
+	if (r == 0)
+		r = strv_add_option(argv, "--cmdline", a->cmdline);
+	if (r == 0)
+		r = strv_add_option(argv, "--machine", a->machine);
+	if (r == 0)
+		r = strv_add_option(argv, "--memory", memory);
+	if (r == 0)
+		r = strv_add_option(argv, "--cpus", cpus);
+	for (size_t i = 0; i < a->disks.len && r == 0; i++)
+		r = strv_add_option(argv, "--disk", a->disks.items[i]);
+
+	return r;
+}
+
 static int run_vm(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
 {
 	const struct vm_args *a = args;
-	const struct engine_bare bare = {
-		.kernel = a->kernel,
-		.initrd = a->initrd,
-		.cmdline = a->cmdline,
-		.machine = a->machine,
-		.disks = &a->disks,
-		.memory_bytes = (uint64_t)a->memory_bytes,
-		.cpus = (uint64_t)a->cpus,
-	};
+	auto_done(strv) argv = { 0 };
+	char path[PATH_MAX];
+	int r;
 
 	(void)cli;
 	(void)words;
@@ -54,13 +80,14 @@ static int run_vm(struct cli *cli, const void *args, char **words, int words_len
 		err_hint(err, "hull vm run --kernel FILE; 'hull run --isolation vm' runs an image");
 		return -EINVAL;
 	}
-	if (a->memory_bytes < (int64_t)MIB)
-		return err_setk(err, ERR_USAGE, EINVAL, "less than 1 MiB of memory");
-	if (a->cpus < 1 || a->cpus > CPUS_MAX)
-		return err_setk(err, ERR_USAGE, EINVAL, "a machine has 1 to %d processors",
-				CPUS_MAX);
+	r = path_helper(PROGRAM, path, sizeof(path), err);
+	if (r < 0)
+		return r;
+	if (write_argv(a, &argv) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	(void)execv(path, strv_argv(&argv));
 
-	return engine_bare_run(&bare, err);
+	return err_sys(err, "execute '%s'", path);
 }
 
 const struct command command_vm_run = {
