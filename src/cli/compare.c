@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/compare_view.h"
 #include "wire/json.h"
 
-#define STATUS_INTERRUPTED 130
 #define LIMIT_MAX_S 3600
 
 struct compare_args {
@@ -140,12 +140,12 @@ static int run_compare(struct cli *cli, const void *args, char **words, int word
 		r = write_plot(plot, a->plot, title, result, err);
 	if (plot)
 		(void)fclose(plot);
-	if (r < 0 && a->plot && plot)
+	if (r != 0 && a->plot && plot)
 		(void)unlink(a->plot);
 	if (r == 0)
 		print_result(a, words[0], result);
 
-	return r == -EINTR ? STATUS_INTERRUPTED : r;
+	return r > 0 ? EXIT_SIGNAL + r : r;
 }
 
 const struct command command_compare = {

@@ -10,8 +10,8 @@
  * its machinery is measured from outside, and measures from inside.
  *
  * The first row is the yardstick: the same programs as plain processes of this host, on the image's
- * files. They run in the mount namespace of a container that holds the files for as long as we
- * live.
+ * files. They run in the mount namespace of a container that holds the files meanwhile, and ends
+ * before the next row: what a container or a machine takes alone is what counts there.
  *
  * Nothing outlives us, however we end: what runs is held by its input (probe.h), which ends with
  * us; containers are of the kind that is removed at its end. Only a plain process that makes itself
@@ -105,7 +105,7 @@ bool compare_median(const struct compare_series *series, int64_t *ret);
  *
  * To be called without an open engine, by a process without children.
  *
- * Return: 0, -EINTR after SIGINT or SIGTERM, or another negative errno.
+ * Return: 0, the number of the signal that ended it, or a negative errno.
  */
 int engine_compare(const char *root, const char *run_root, const struct compare_request *request,
 		   struct compare_result *ret, struct err *err);

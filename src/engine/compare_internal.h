@@ -11,10 +11,29 @@
 #include "engine/compare.h"
 #include "engine/image.h"
 #include "engine/internal.h"
-
-#define COMPARE_INIT "/dev/hull-init" /* where a workload finds it: --init */
+#include "linux/signals.h"
 
 /* ---- compare_job.c: one run ---- */
+
+/**
+ * struct compare_stop - what ends a comparison before its time
+ * @signals:	taken from this process
+ * @signo:	the first that came, or 0
+ */
+struct compare_stop {
+	struct signals signals;
+	int signo;
+};
+
+/**
+ * compare_wait() - Wait until there is something to read
+ * @stop:	signals
+ * @fd:		descriptor, borrowed; -1: none, only time passes
+ * @deadline_ns: monotonic time
+ *
+ * Return: 1; 0 at the deadline; -EINTR once a signal has come, also before the call.
+ */
+int compare_wait(struct compare_stop *stop, int fd, int64_t deadline_ns);
 
 /**
  * struct compare_job - a run in a child of ours
@@ -34,9 +53,11 @@ struct compare_job {
 };
 
 /**
- * struct compare_place - where runs happen
- * @root, @run_root: of the store
+ * struct compare_place - where runs happen; all of it is borrowed
+ * @root:	of the store
+ * @run_root:	of the store
  * @image:	image
+ * @image_name:	the same, as the user calls it
  * @level:	isolation level; NULL: a plain process in the root @holder_pid has
  * @holder_pid:	a process of the container that holds the image's files
  * @plain:	container without namespaces but its files: the holder itself
@@ -50,21 +71,49 @@ struct compare_place {
 	bool plain;
 };
 
-/* Run @argv at @place. 0 or a negative errno; then there is nothing to end. */
+/**
+ * compare_job_start() - Run something
+ * @place:	where
+ * @argv:	a command of hull-init, which ends with its input
+ * @as_root:	not as the image's user
+ * @ret:	to be ended with compare_job_finish()
+ * @err:	filled in on failure
+ *
+ * Returns at once: what the child could not do compare_job_finish() tells.
+ *
+ * Return: 0 or a negative errno; then there is nothing to end.
+ */
 int compare_job_start(const struct compare_place *place, const struct strv *argv, bool as_root,
 		      struct compare_job *ret, struct err *err);
 
-/* Read what it says up to a line's end or, with @buf_bytes 1, its first byte. */
-ssize_t compare_job_read_line(const struct compare_job *job, int64_t deadline_ns, char *buf,
-			      size_t buf_bytes, struct err *err);
+/**
+ * compare_job_read_line() - Wait for what it says
+ * @job:	started
+ * @stop:	signals
+ * @deadline_ns: monotonic time
+ * @buf:	text without the newline, NUL-terminated where that fits
+ * @buf_bytes:	room; 1: for the first byte, whatever it is
+ * @err:	filled in on failure
+ *
+ * Return: bytes read, 0 when it ended without any; @buf_bytes when the line is longer; -ETIMEDOUT;
+ *	   -EINTR after a signal.
+ */
+ssize_t compare_job_read_line(const struct compare_job *job, struct compare_stop *stop,
+			      int64_t deadline_ns, char *buf, size_t buf_bytes, struct err *err);
 
-/* End it, wait for that, give its exit status; by force after a while. */
+/**
+ * compare_job_finish() - End it, and wait for that
+ * @place:	where it was started
+ * @job:	released
+ * @ret_status:	exit status
+ * @err:	why it could not be started, or that it had to be killed
+ *
+ * Signals do not cut this short: it takes half a minute at most, then force is used.
+ *
+ * Return: 0, -ETIMEDOUT when it had to be killed, or what the child failed with.
+ */
 int compare_job_finish(const struct compare_place *place, struct compare_job *job, int *ret_status,
 		       struct err *err);
-
-/* A signal wants us to end. */
-bool compare_is_cancelled(void);
-void compare_catch_signals(void);
 
 /* ---- compare_tree.c: processes of this host ---- */
 

@@ -20,34 +20,32 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "engine/compare_internal.h"
+#include "runtime/process.h"
 #include "runtime/user.h"
 
-#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define END_LIMIT_NS (30 * NS_PER_SEC)
 
-static volatile sig_atomic_t cancelled;
-
-static void on_signal(int signo)
+int compare_wait(struct compare_stop *stop, int fd, int64_t deadline_ns)
 {
-	cancelled = signo;
-}
+	struct pollfd pfds[2] = { { .fd = fd, .events = POLLIN },
+				  { .fd = stop->signals.fd, .events = POLLIN } };
+	int n;
 
-bool compare_is_cancelled(void)
-{
-	return cancelled != 0;
-}
+	if (stop->signo == 0) {
+		do {
+			n = poll(pfds, 2, clock_poll_ms(deadline_ns));
+		} while (n < 0 && errno == EINTR);
+		if (!pfds[1].revents)
+			return n > 0;
+		stop->signo = signals_next(&stop->signals);
+	}
 
-void compare_catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaction(signals[i], &action, NULL);
+	return -EINTR;
 }
 
 /* ---- the child ---- */
@@ -66,8 +64,11 @@ static int run_container(const struct compare_place *place, const char *name,
 	const struct engine_caller caller = { .streams = &streams };
 	struct engine_end end = { 0 };
 	struct engine *e = NULL;
-	int r = engine_open(place->root, place->run_root, 0, &e, err);
+	int r;
 
+	/* As hull has it; what it starts gets it back. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = engine_open(place->root, place->run_root, 0, &e, err);
 	*config = (struct engine_config){
 		.open_stdin = true,
 		.stdin_once = true,
@@ -84,6 +85,8 @@ static int run_container(const struct compare_place *place, const char *name,
 	(void)strv_add_all(&config->cmd, argv);
 	if (r == 0)
 		r = engine_run(e, &request, &caller, &end, err);
+	engine_close(e);
+	engine_config_done(config);
 
 	return r < 0 ? r : end.exit_status;
 }
@@ -108,6 +111,7 @@ static int enter_files(pid_t holder_pid, int *ret_root_fd, struct err *err)
 	return 0;
 }
 
+/* HOME is the user's, unless the image says otherwise. */
 static int become_user(int root_fd, const char *name, struct strv *env, struct err *err)
 {
 	static const struct strv no_groups = { 0 };
@@ -124,50 +128,47 @@ static int become_user(int root_fd, const char *name, struct strv *env, struct e
 	    setresgid(user->gid, user->gid, user->gid) < 0 ||
 	    setresuid(user->uid, user->uid, user->uid) < 0)
 		return err_sys(err, "become the image's user");
+	/* Changing ids has forgotten it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_sys(err, "tie to the parent's life");
 
 	return 0;
 }
 
+/* What a container of the image would get, without its walls. */
 static int exec_plain(const struct compare_place *place, const struct strv *argv, bool as_root,
 		      struct err *err)
 {
-	const struct spec_image *image = &place->image->config;
-	const char *dir = image->working_dir;
+	auto_done(engine_config) config = { .user = as_root ? mem_strdup("0:0") : NULL };
 	auto_close int root_fd = -1;
-	struct strv env = { 0 };
 	int r = enter_files(place->holder_pid, &root_fd, err);
 
-	(void)strv_env_set(&env, PATH_DEFAULT);
-	for (size_t i = 0; i < image->env.len; i++)
-		(void)strv_env_set(&env, image->env.items[i]);
+	engine_merge_image(&config, "", &place->image->config);
+	if (r == 0 && chdir(config.working_dir) < 0)
+		r = err_sys(err, "change to the image's directory '%s'", config.working_dir);
 	if (r == 0)
-		r = become_user(root_fd, as_root ? "0:0" : image->user, &env, err);
+		r = become_user(root_fd, config.user, &config.env, err);
 	if (r < 0)
 		return r;
-	if (dir && *dir && chdir(dir) < 0)
-		return err_sys(err, "change to the image's directory '%s'", dir);
-	(void)execve(COMPARE_INIT, strv_argv(argv), strv_argv(&env));
+	(void)execve(SPEC_INIT_PATH, strv_argv(argv), strv_argv(&config.env));
 
-	return err_sys(err, "execute '%s'", COMPARE_INIT);
+	return err_sys(err, "execute '%s'", SPEC_INIT_PATH);
 }
 
 static void NORETURN run_child(const struct compare_place *place, const struct strv *argv,
 			       bool as_root, const struct compare_job *job)
 {
 	struct err err = ERR_INIT;
-	int r;
+	int r = process_start_clean(&err);
 
-	(void)signal(SIGINT, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
-	(void)signal(SIGHUP, SIG_DFL);
-	(void)setpgid(0, 0);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || dup2(job->in_fd, STDIN_FILENO) < 0 ||
-	    dup2(job->out_fd, STDOUT_FILENO) < 0 || dup2(job->out_fd, STDERR_FILENO) < 0)
+	/* What the terminal sends is for the comparison as a whole. */
+	if (r == 0 &&
+	    (setpgid(0, 0) < 0 || dup2(job->in_fd, STDIN_FILENO) < 0 ||
+	     dup2(job->out_fd, STDOUT_FILENO) < 0 || dup2(job->out_fd, STDERR_FILENO) < 0))
 		r = err_sys(&err, "set up a child");
-	else if (place->level)
-		r = run_container(place, job->name, argv, as_root, &err);
-	else
-		r = exec_plain(place, argv, as_root, &err);
+	if (r == 0)
+		r = place->level ? run_container(place, job->name, argv, as_root, &err)
+				 : exec_plain(place, argv, as_root, &err);
 	if (r >= 0)
 		_exit(r);
 	(void)fd_write_all(job->status_fd, &err, sizeof(err));
@@ -175,6 +176,11 @@ static void NORETURN run_child(const struct compare_place *place, const struct s
 }
 
 /* ---- the parent ---- */
+
+#define JOB_NONE                                                        \
+	{                                                               \
+		.pidfd = -1, .in_fd = -1, .out_fd = -1, .status_fd = -1 \
+	}
 
 static void close_job(struct compare_job *job)
 {
@@ -184,64 +190,86 @@ static void close_job(struct compare_job *job)
 	job->pidfd = fd_close(job->pidfd);
 }
 
+static int make_pipes(struct compare_job *ours, struct compare_job *child, struct err *err)
+{
+	/* The end that is read, the end that is written. */
+	int *const pipes[][2] = { { &child->in_fd, &ours->in_fd },
+				  { &ours->out_fd, &child->out_fd },
+				  { &ours->status_fd, &child->status_fd } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(pipes); i++) {
+		int fds[2];
+
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			return err_sys(err, "make a pipe");
+		*pipes[i][0] = fds[0];
+		*pipes[i][1] = fds[1];
+	}
+
+	return 0;
+}
+
+static int fork_child(const struct compare_place *place, const struct strv *argv, bool as_root,
+		      struct compare_job *ours, struct compare_job *child, struct err *err)
+{
+	int r;
+
+	ours->pid = fork();
+	if (ours->pid == 0) {
+		close_job(ours);
+		run_child(place, argv, as_root, child);
+	}
+	if (ours->pid > 0)
+		ours->pidfd = (int)syscall(SYS_pidfd_open, ours->pid, 0);
+	if (ours->pidfd >= 0)
+		return 0;
+	r = err_sys(err, "start a child");
+	if (ours->pid > 0) {
+		(void)kill(ours->pid, SIGKILL);
+		(void)waitpid(ours->pid, NULL, 0);
+	}
+
+	return r;
+}
+
 int compare_job_start(const struct compare_place *place, const struct strv *argv, bool as_root,
 		      struct compare_job *ret, struct err *err)
 {
-	struct compare_job ours = { .pidfd = -1 }, child = { .pidfd = -1 };
+	struct compare_job ours = JOB_NONE, child = JOB_NONE;
 	char random[13] = "";
-	int in[2], out[2], status[2];
+	int r = make_pipes(&ours, &child, err);
 
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(status, O_CLOEXEC) < 0)
-		return err_sys(err, "make pipes");
-	ours.in_fd = in[1];
-	ours.out_fd = out[0];
-	ours.status_fd = status[0];
-	child.in_fd = in[0];
-	child.out_fd = out[1];
-	child.status_fd = status[1];
 	rand_hex(random, sizeof(random) - 1);
 	if (place->level)
 		(void)snprintf(ours.name, sizeof(ours.name), "compare-%s", random);
 	memcpy(child.name, ours.name, sizeof(child.name));
 	ours.began_ns = clock_now_ns();
-	ours.pid = fork();
-	if (ours.pid == 0) {
-		close_job(&ours);
-		run_child(place, argv, as_root, &child);
-	}
+	if (r == 0)
+		r = fork_child(place, argv, as_root, &ours, &child, err);
 	close_job(&child);
-	if (ours.pid > 0)
-		ours.pidfd = (int)syscall(SYS_pidfd_open, ours.pid, 0);
-	if (ours.pidfd < 0) {
-		int r = err_sys(err, "start a child");
-
-		if (ours.pid > 0)
-			(void)kill(ours.pid, SIGKILL);
+	if (r == 0)
+		*ret = ours;
+	else
 		close_job(&ours);
-		return r;
-	}
-	*ret = ours;
 
-	return 0;
+	return r;
 }
 
-ssize_t compare_job_read_line(const struct compare_job *job, int64_t deadline_ns, char *buf,
-			      size_t buf_bytes, struct err *err)
+ssize_t compare_job_read_line(const struct compare_job *job, struct compare_stop *stop,
+			      int64_t deadline_ns, char *buf, size_t buf_bytes, struct err *err)
 {
-	struct pollfd pfd = { .fd = job->out_fd, .events = POLLIN };
 	size_t len = 0;
 
 	while (len < buf_bytes) {
-		int n = poll(&pfd, 1, clock_poll_ms(deadline_ns));
+		int r = compare_wait(stop, job->out_fd, deadline_ns);
 
-		if (compare_is_cancelled())
-			return -EINTR;
-		if (n == 0)
+		if (r < 0)
+			return r;
+		if (r == 0)
 			return err_set(err, ETIMEDOUT, "it says nothing");
-		if (n < 0)
-			continue;
-		n = (int)read(job->out_fd, buf + len, 1);
-		if (n <= 0 || buf[len] == '\n')
+		if (read(job->out_fd, buf + len, 1) != 1)
+			break;
+		if (buf_bytes > 1 && buf[len] == '\n')
 			break;
 		len++;
 	}
@@ -296,7 +324,7 @@ int compare_job_finish(const struct compare_place *place, struct compare_job *jo
 	}
 	while (waitpid(job->pid, &wstatus, 0) < 0 && errno == EINTR)
 		;
-	*ret_status = WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 128 + WTERMSIG(wstatus);
+	*ret_status = exit_status_of(wstatus);
 	if (r == 0 && fd_read_all(job->status_fd, &failure, sizeof(failure)) == sizeof(failure)) {
 		err_sanitize(&failure);
 		if (err)

@@ -19,9 +19,7 @@
 #include "engine/mount.h"
 #include "engine/name.h"
 #include "engine/options.h"
-#include "spec/image.h"
 
-#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define RANDOM_NAME_ATTEMPTS 8
 #define VOLUME_NAME_CHARS 64
 
@@ -83,7 +81,7 @@ static void merge_env(struct engine_config *config, const struct spec_image *ima
 	struct strv env = { 0 };
 
 	if (!strv_env_find(&image->env, "PATH") && !strv_env_find(&config->env, "PATH"))
-		(void)strv_add(&env, PATH_DEFAULT);
+		(void)strv_add(&env, "PATH=" SPEC_PATH_DEFAULT);
 	for (size_t i = 0; i < image->env.len; i++)
 		(void)strv_env_set(&env, image->env.items[i]);
 	for (size_t i = 0; i < config->env.len; i++)
@@ -127,7 +125,7 @@ static void merge_volumes(struct engine_config *config, const struct spec_image 
 	}
 }
 
-static void merge_image(struct engine_config *config, const char *entrypoint,
+void engine_merge_image(struct engine_config *config, const char *entrypoint,
 			const struct spec_image *image)
 {
 	merge_command(config, entrypoint, image);
@@ -209,7 +207,7 @@ int engine_prepare(struct engine *e, struct engine_request *request, struct engi
 	if (r < 0)
 		return r;
 
-	merge_image(config, request->entrypoint, &image);
+	engine_merge_image(config, request->entrypoint, &image);
 	if (config->entrypoint.len + config->cmd.len == 0) {
 		err_setk(err, ERR_USAGE, EINVAL, "no command specified");
 		err_hint(err, "the image names none either: write one after the image");

@@ -12,6 +12,7 @@
 #include "engine/container.h"
 #include "engine/engine.h"
 #include "monitor/client.h"
+#include "spec/image.h"
 #include "store/store.h"
 
 /**
@@ -154,6 +155,10 @@ int launch_load(struct engine *e, const struct engine_container *c, struct launc
 		struct err *err);
 
 /* ---- create.c ---- */
+
+/* What @config does not say the image does; a new @entrypoint, also "", drops the image's cmd. */
+void engine_merge_image(struct engine_config *config, const char *entrypoint,
+			const struct spec_image *image);
 
 /* Choose an id, complete the request with its image, build the sandbox; nothing is recorded. */
 int engine_prepare(struct engine *e, struct engine_request *request, struct engine_container *ret,

@@ -23,9 +23,6 @@
 #include "linux/pty.h"
 #include "runtime/root.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define INIT_PATH "/dev/hull-init"
-
 int process_start_clean(struct err *err)
 {
 	/* Handlers have been reset by clone3; what was ignored would stay so across exec. */
@@ -296,7 +293,7 @@ static int exec_failed(const char *path, int code, struct err *err)
 /* What is handed to the kernel: directly, or as what hull-init shall run. */
 static void try_exec(struct process *p, const char *path, char *const argv[])
 {
-	char init[] = INIT_PATH, dashes[] = "--";
+	char init[] = SPEC_INIT_PATH, dashes[] = "--";
 	char **with_init;
 	size_t argc = 0;
 
@@ -314,14 +311,14 @@ static void try_exec(struct process *p, const char *path, char *const argv[])
 	with_init[0] = init;
 	with_init[1] = dashes;
 	memcpy(with_init + 2, argv, argc * sizeof(*argv));
-	(void)execve(INIT_PATH, with_init, p->envp);
+	(void)execve(SPEC_INIT_PATH, with_init, p->envp);
 	free(with_init);
 }
 
 static int search_path(struct process *p, char *const argv[], struct err *err)
 {
 	const char *env_path = strv_env_find(&p->spec->env, "PATH");
-	struct slice rest = slice_of(env_path ? env_path : DEFAULT_PATH), dir;
+	struct slice rest = slice_of(env_path ? env_path : SPEC_PATH_DEFAULT), dir;
 	bool denied = false;
 	char path[PATH_MAX];
 

@@ -44,6 +44,8 @@ struct spec_rlimit {
  * @init:	run under hull-init as process 1 (docker run --init); first process only
  * @privileged:	exec only: all capabilities, no seccomp
  */
+#define SPEC_INIT_PATH "/dev/hull-init" /* where the workload finds it */
+#define SPEC_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 struct spec_process {
 	struct strv args, env;
 	char *cwd;

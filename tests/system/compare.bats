@@ -6,7 +6,11 @@ load ../lib/common
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
-teardown() { remove_containers; }
+
+teardown() {
+	[ -z "${pid:-}" ] || kill -9 "$pid" 2>/dev/null || true
+	remove_containers
+}
 
 @test "process, container and machine are measured side by side" {
 	hull compare --repeat 1 --format json --plot "$store/plot.svg" busybox -- uname -r >"$store/json"
@@ -16,9 +20,7 @@ teardown() { remove_containers; }
 	assert list(rows) == ["process", "container", "vm"], list(rows)
 	keys = ["start_ns", "run_cpu_ns", "rest_bytes", "beyond_bytes", "call_ps", "write_bps", "read_bps"]
 	for name, row in rows.items():
-	    if not row["measured"]:
-	        print("not measured:", name, row["why"])
-	        continue
+	    assert row["measured"], (name, row["why"])
 	    for key in keys:
 	        assert row[key]["median"] > 0, (name, key)
 	        assert len(row[key]["values"]) == 1
@@ -29,12 +31,10 @@ teardown() { remove_containers; }
 	assert "mnt" not in rows["process"]["shared"] and "net" in rows["process"]["shared"]
 	assert "net" not in rows["container"]["shared"]
 	vm = rows["vm"]
-	if vm["measured"]:
-	    assert vm["shared"] == "hardware" and vm["machine"] and vm["kernel"] != sys.argv[2]
-	    assert vm["rest_bytes"]["median"] > rows["container"]["rest_bytes"]["median"]
+	assert vm["shared"] == "hardware" and vm["machine"] and vm["kernel"] != sys.argv[2]
+	assert vm["rest_bytes"]["median"] > rows["container"]["rest_bytes"]["median"]
 	END
-	echo "$output" >&3
-	[ "$status" = 0 ]
+	[ "$status" = 0 ] || { echo "$output"; return 1; }
 	python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$store/plot.svg"
 	grep -q 'busybox: uname -r' "$store/plot.svg"
 	run hull ps -aq
@@ -64,19 +64,39 @@ teardown() { remove_containers; }
 @test "a command that the image does not have ends it with its exit status" {
 	HULL_MACHINE=bochs expect_status 127 hull compare -n 1 busybox nonesuch
 	expect_part "'nonesuch' cannot be run in the image"
-	HULL_MACHINE=bochs expect_status 127 hull compare -n 1 busybox -- /etc/passwd
+	HULL_MACHINE=bochs expect_status 126 hull compare -n 1 busybox -- /etc/passwd
 	expect_part "cannot be run"
 }
 
-@test "SIGKILL and SIGINT leave nothing" {
-	for signal in INT KILL; do
-		HULL_MACHINE=bochs hull compare -n 99 busybox -- sleep 1000000 3>&- &
+@test "how a command ends is its own affair" {
+	for code in 1 126 127; do
+		HULL_MACHINE=bochs expect_status 0 hull compare -n 1 busybox -- sh -c "exit $code"
+		[[ $output =~ "Start to first output"\ +[0-9] ]]
+	done
+}
+
+# The yardstick's files are held only while it is measured: the command's container has no company.
+@test "a container is measured alone" {
+	HULL_MACHINE=bochs hull compare -n 1 --limit 5 busybox -- sleep 1000000 3>&- &
+	pid=$!
+	await sh -c "hull ps --no-trunc >'$store/ps' && grep -q -e --hold '$store/ps'"
+	[ "$(grep -c compare- "$store/ps")" = 1 ]
+	kill -TERM $pid
+	wait $pid || true
+	unset pid
+}
+
+# In the background of this shell SIGINT comes ignored, which hull compare leaves so.
+@test "a signal ends it and leaves nothing" {
+	for signal in HUP INT TERM KILL; do
+		HULL_MACHINE=bochs env --default-signal=INT hull compare -n 99 busybox -- sleep 1000000 3>&- &
 		pid=$!
 		await sh -c 'hull ps | grep -q compare-'
 		kill -$signal $pid
 		status=0
 		wait $pid || status=$?
 		[ "$status" = $((128 + $(kill -l $signal))) ]
+		unset pid
 		await sh -c '[ -z "$(hull ps -aq)" ]'
 	done
 }
