@@ -35,6 +35,8 @@
 #define PROGRAM_IN_JAIL "/" PROGRAM
 #define START_LIMIT_NS (60 * NS_PER_SEC)
 #define ANSWER_LIMIT_NS (10 * NS_PER_SEC)
+/* Packets that are taken in search of one: late answers, its end, and what it makes up. */
+#define PACKETS_MAX 64
 /* Control, KVM, kernel, initramfs, console, sockets; then those that there are many of. */
 #define FDS_MAX                                                             \
 	(6 + VMMPROTO_PORTS_MAX + VMMPROTO_DISKS_MAX + VMMPROTO_PMEMS_MAX + \
@@ -76,7 +78,7 @@ static int hullvmm_probe(struct err *err)
 
 /* ---- what it says ---- */
 
-/* Take one packet within @limit_ns. 0, -ETIMEDOUT, -EPIPE when there is no more, or another. */
+/* Take one packet until @deadline_ns. 0, -ETIMEDOUT, -EPIPE when there is no more, or another. */
 static int receive(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *ret)
 {
 	struct pollfd pfd = { .fd = m->control_fd, .events = POLLIN };
@@ -87,8 +89,8 @@ static int receive(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *
 	do
 		r = poll(&pfd, 1, clock_poll_ms(deadline_ns));
 	while (r < 0 && errno == EINTR && clock_now_ns() < deadline_ns);
-	if (r == 0)
-		return -ETIMEDOUT;
+	if (r <= 0)
+		return r == 0 || errno == EINTR ? -ETIMEDOUT : -errno;
 	n = recv(m->control_fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && errno == ECONNRESET) /* told once, before its last words: see fd_recv() */
 		n = recv(m->control_fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
@@ -101,21 +103,27 @@ static int receive(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *
 	return (size_t)n > sizeof(packet) ? -EPROTO : vmmproto_decode(packet, (size_t)n, ret);
 }
 
+/* Its text may come to a terminal. */
+static void make_printable(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
 static void note_end(struct machine *m, const struct vmmproto_msg *msg)
 {
 	m->ended = true;
 	m->end = msg->end;
 	(void)snprintf(m->end_text, sizeof(m->end_text), "%s", msg->text);
-	for (char *c = m->end_text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	make_printable(m->end_text);
 }
 
 static void listen_for_end(struct machine *m)
 {
 	struct vmmproto_msg msg;
 
-	while (!m->ended && receive(m, 0, &msg) == 0)
+	for (unsigned i = 0; i < PACKETS_MAX && !m->ended && receive(m, 0, &msg) == 0; i++)
 		if (msg.type == VMMPROTO_END)
 			note_end(m, &msg);
 }
@@ -148,6 +156,23 @@ static void hullvmm_last_words(struct machine *m, char *buf, size_t buf_bytes)
 		jail_last_words(&m->child, buf, buf_bytes);
 }
 
+/* Wait for the answer to the latest request. */
+static int take_answer(struct machine *m, int64_t deadline_ns, struct vmmproto_msg *ret)
+{
+	for (unsigned i = 0; i < PACKETS_MAX; i++) {
+		int r = receive(m, deadline_ns, ret);
+
+		if (r < 0)
+			return r;
+		if (ret->type == VMMPROTO_END)
+			note_end(m, ret);
+		else if (ret->type == VMMPROTO_REPLY && ret->seq == m->seq)
+			return 0;
+	}
+
+	return -EPROTO;
+}
+
 /* Send @msg and wait for its answer. */
 static int request(struct machine *m, struct vmmproto_msg *msg, int64_t limit_ns, struct err *err)
 {
@@ -165,21 +190,19 @@ static int request(struct machine *m, struct vmmproto_msg *msg, int64_t limit_ns
 		return err_set(err, -n, "the request is too long");
 	if (send(m->control_fd, packet, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		r = -errno;
-	while (r == 0) {
-		r = receive(m, deadline_ns, &answer);
-		if (r == 0 && answer.type == VMMPROTO_END)
-			note_end(m, &answer);
-		else if (r == 0 && answer.type == VMMPROTO_REPLY && answer.seq == m->seq)
-			break;
-	}
+	if (r == 0)
+		r = take_answer(m, deadline_ns, &answer);
 	if (r == -ETIMEDOUT)
 		return err_set(err, ETIMEDOUT, "the hypervisor does not answer");
+	if (r == -EPROTO)
+		return err_set(err, EPROTO, "the hypervisor answers what it was not asked");
 	if (r < 0) {
 		hullvmm_last_words(m, words, sizeof(words));
 		return err_set(err, -r, "the hypervisor has ended%s%s", *words ? ": " : "", words);
 	}
 	if (answer.code == 0)
 		return 0;
+	make_printable(answer.text);
 
 	return err_set(err, MIN(answer.code, 4095U), "%s", answer.text);
 }

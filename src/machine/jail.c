@@ -34,6 +34,7 @@
 #include "linux/ns.h"
 
 #define JAIL_MOUNTS_MAX 16
+#define PIECES_MAX 1024 /* of last words */
 #define KVM_MAJOR 10
 #define KVM_MINOR 232
 
@@ -401,9 +402,13 @@ void jail_last_words(const struct jail_child *child, char *buf, size_t buf_bytes
 	ssize_t n, used = 0;
 
 	buf[0] = '\0';
-	/* Only the last piece matters: earlier ones are overwritten. */
-	while ((n = read(child->stderr_fd, text, sizeof(text) - 1)) > 0)
+	/* Only the last piece matters: earlier ones are overwritten. It may write for ever. */
+	for (unsigned i = 0; i < PIECES_MAX; i++) {
+		n = read(child->stderr_fd, text, sizeof(text) - 1);
+		if (n <= 0)
+			break;
 		used = n;
+	}
 	while (used > 0 && text[used - 1] == '\n')
 		used--;
 	for (ssize_t i = 0; i < used; i++)

@@ -15,6 +15,7 @@
 #include "wire/json.h"
 
 #define ANSWER_LIMIT_NS (10 * NS_PER_SEC)
+#define LINES_MAX 4096 /* that are taken in search of one: events, and what QEMU makes up */
 
 void qmp_init(struct qmp *qmp, int fd)
 {
@@ -68,7 +69,7 @@ static int read_line(struct qmp *qmp, int64_t deadline_ns, json_t **ret, struct 
 /* Skip greeting and events until the answer to a command. */
 static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 {
-	for (;;) {
+	for (unsigned i = 0; i < LINES_MAX; i++) {
 		auto_json *line = NULL;
 		const json_t *failure = NULL;
 		const char *text = "it refused";
@@ -85,6 +86,8 @@ static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 		(void)json_get_text(failure, "desc", &text, NULL);
 		return err_set(err, EIO, "QEMU said: %s", text);
 	}
+
+	return err_set(err, EPROTO, "QEMU says everything but an answer");
 }
 
 static int send_command(const struct qmp *qmp, const char *name, const char *arguments,
@@ -136,7 +139,7 @@ int qmp_ask_for_events(struct qmp *qmp)
 void qmp_shutdown_reason(struct qmp *qmp, char *buf, size_t buf_bytes)
 {
 	buf[0] = '\0';
-	for (;;) {
+	for (unsigned i = 0; i < LINES_MAX; i++) {
 		auto_json *line = NULL;
 		const char *event = "", *reason = "";
 

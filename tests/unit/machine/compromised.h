@@ -13,6 +13,7 @@
 
 #define PORT_ON_VCPU 0x98 /* try on the thread of the processor that writes */
 #define PORT_ON_LOOP 0x99 /* on that of the event loop */
+#define PORT_BABBLE 0x9a  /* no attempt: answer what nobody asked, without an end */
 
 /**
  * struct attempt - one thing to try

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "check.h"
@@ -255,6 +256,29 @@ static void test_descriptors(void **state)
 	ops->free(m);
 }
 
+/* One that never stops talking holds nobody up. */
+static void test_babble(void **state)
+{
+	int64_t deadline_ns = clock_now_ns() + LIMIT_MS * NS_PER_MS;
+	struct machine *m;
+	char words[256];
+	int r;
+
+	(void)state;
+	if (cannot_run())
+		skip();
+	m = start(PORT_BABBLE, 0, NULL, -1);
+	do {
+		assert_true(clock_now_ns() < deadline_ns);
+		r = ops->balloon(m, 0, NULL);
+	} while (r == 0);
+	assert_int_equal(r, -EPROTO);
+	assert_int_equal(ops->end(m), MACHINE_END_UNKNOWN);
+	ops->last_words(m, words, sizeof(words));
+	assert_memory_equal(words, "babble", 6);
+	ops->free(m);
+}
+
 /* One test for each attempt and thread. Returns how many. */
 static size_t list_attempts(struct CMUnitTest *tests, struct trial *trials, char (*names)[128])
 {
@@ -279,7 +303,7 @@ static size_t list_attempts(struct CMUnitTest *tests, struct trial *trials, char
 
 int main(void)
 {
-	size_t max = 2 * attempts_len + 2, n;
+	size_t max = 2 * attempts_len + 3, n;
 	struct CMUnitTest *tests = calloc(max, sizeof(*tests));
 	struct trial *trials = calloc(max, sizeof(*trials));
 	char(*names)[128] = calloc(max, sizeof(*names));
@@ -294,6 +318,7 @@ int main(void)
 					  .test_func = test_fill_memory };
 	tests[n++] = (struct CMUnitTest){ .name = "descriptors beyond those given",
 					  .test_func = test_descriptors };
+	tests[n++] = (struct CMUnitTest){ .name = "loop: talk for ever", .test_func = test_babble };
 	failed = _cmocka_run_group_tests("compromised", tests, n, NULL, NULL);
 	free(names);
 	free(trials);

@@ -5,6 +5,7 @@
 #include "machine/qmp.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -128,12 +129,41 @@ static void test_endless_line(void **state)
 	free(text);
 }
 
+static void *talk(void *ctx)
+{
+	const int *fd = ctx;
+
+	while (send(*fd, EVENT EVENT, sizeof(EVENT EVENT) - 1, MSG_NOSIGNAL) > 0)
+		;
+
+	return NULL;
+}
+
+/* Events without an end: neither an answer nor a reason is waited for in them for ever. */
+static void test_endless_events(void **state)
+{
+	struct qmp qmp;
+	int fd = play(&qmp, GREETING YES);
+	char reason[32];
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, talk, &fd), 0);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), -EPROTO);
+	qmp_shutdown_reason(&qmp, reason, sizeof(reason));
+	assert_string_equal(reason, "");
+	qmp_done(&qmp);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	fd_close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_agreed),	 cmocka_unit_test(test_events),
-		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_not_json), cmocka_unit_test(test_endless_line),
+		cmocka_unit_test(test_agreed),	       cmocka_unit_test(test_events),
+		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_not_json),       cmocka_unit_test(test_endless_line),
+		cmocka_unit_test(test_endless_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
