@@ -9,7 +9,9 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/fd.h"
 #include "base/mem.h"
+#include "base/output.h"
 #include "cli/commands.h"
 #include "cli/compare_view.h"
 #include "wire/json.h"
@@ -67,14 +69,22 @@ static char *make_title(char **words, int words_len)
 	return title;
 }
 
-static int write_plot(FILE *out, const char *path, const char *title,
-		      const struct compare_result *result, struct err *err)
+static int write_plot(struct output *output, const char *title, const struct compare_result *result,
+		      struct err *err)
 {
-	compare_plot(out, title, result);
-	if (fflush(out) != 0 || ferror(out))
-		return err_sys(err, "write '%s'", path);
+	auto_free char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
 
-	return 0;
+	if (!out)
+		return err_set(err, ENOMEM, "out of memory");
+	compare_plot(out, title, result);
+	if (fclose(out) != 0)
+		return err_set(err, ENOMEM, "out of memory");
+	if (fd_write_all(output->fd, text, len) < 0)
+		return err_sys(err, "write '%s'", output->path);
+
+	return output_finish(output, err);
 }
 
 static void print_result(const struct compare_args *args, const char *image,
@@ -119,7 +129,7 @@ static int run_compare(struct cli *cli, const void *args, char **words, int word
 	const struct compare_args *a = args;
 	auto_free struct compare_result *result = mem_calloc(1, sizeof(*result));
 	auto_free char *title = NULL;
-	FILE *plot = NULL;
+	auto_done(output) plot = OUTPUT_INIT;
 	int r = check(a, err);
 
 	/* "IMAGE -- COMMAND": what begins the command is no part of it. */
@@ -129,19 +139,12 @@ static int run_compare(struct cli *cli, const void *args, char **words, int word
 	}
 	title = make_title(words, words_len);
 	/* Before minutes are spent on what cannot be written. */
-	if (r == 0 && a->plot) {
-		plot = fopen(a->plot, "we");
-		if (!plot)
-			return err_sys(err, "write '%s'", a->plot);
-	}
+	if (r == 0 && a->plot)
+		r = output_open(&plot, a->plot, 0644, err);
 	if (r == 0)
 		r = measure(cli, a, words, words_len, result, err);
-	if (r == 0 && plot)
-		r = write_plot(plot, a->plot, title, result, err);
-	if (plot)
-		(void)fclose(plot);
-	if (r != 0 && a->plot && plot)
-		(void)unlink(a->plot);
+	if (r == 0 && a->plot)
+		r = write_plot(&plot, title, result, err);
 	if (r == 0)
 		print_result(a, words[0], result);
 

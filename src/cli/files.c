@@ -9,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-#include "base/mem.h"
+#include "base/output.h"
 #include "base/strbuf.h"
 #include "cli/commands.h"
 #include "engine/tool.h"
@@ -121,23 +120,16 @@ static const struct opt export_opts[] = {
 	OPT_END,
 };
 
-/* Under a temporary name first, so that a failure leaves no half an archive. */
 static int export_to_file(struct engine *e, const char *container, const char *path,
 			  struct err *err)
 {
-	auto_free char *part = mem_printf("%s.part", path);
-	auto_close int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int r;
+	auto_done(output) output = OUTPUT_INIT;
+	int r = output_open(&output, path, 0600, err);
 
-	if (fd < 0)
-		return err_sys(err, "create '%s'", part);
-	r = engine_export(e, container, fd, err);
-	if (r == 0 && rename(part, path) < 0)
-		r = err_sys(err, "rename '%s'", part);
-	if (r < 0)
-		(void)unlink(part);
+	if (r == 0)
+		r = engine_export(e, container, output.fd, err);
 
-	return r;
+	return r < 0 ? r : output_finish(&output, err);
 }
 
 static int run_export(struct cli *cli, const void *args, char **words, int words_len,

@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "base/rand.h"
+#include "base/output.h"
 #include "base/sha256.h"
 #include "image/skeleton.h"
 #include "image/unpack.h"
@@ -420,46 +420,16 @@ static int put_all(struct saver *sv, struct err *err)
 	return r < 0 ? r : flush(sv, err);
 }
 
-/*
- * What is there and no plain file (a device, a fifo, a link such as /dev/stdout) is written to:
- * renaming a file over it would take it away from everyone.
- */
-static int save_in_place(struct saver *sv, const char *path, struct err *err)
-{
-	int r;
-
-	sv->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
-	if (sv->fd < 0)
-		return err_sys(err, "%s", path);
-	r = put_all(sv, err);
-	sv->fd = fd_close(sv->fd);
-
-	return r;
-}
-
-/* A name of its own first, so that a failure leaves what was there before. */
 static int save_to_path(struct saver *sv, const char *path, struct err *err)
 {
-	char suffix[13];
-	auto_free char *made = NULL;
-	struct stat st;
-	int r;
+	auto_done(output) output = OUTPUT_INIT;
+	int r = output_open(&output, path, 0644, err);
 
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return save_in_place(sv, path, err);
-	rand_hex(suffix, sizeof(suffix) - 1);
-	made = mem_printf("%s.%s.tmp", path, suffix);
-	sv->fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (sv->fd < 0)
-		return err_sys(err, "%s", path);
-	r = put_all(sv, err);
-	sv->fd = fd_close(sv->fd);
-	if (r == 0 && rename(made, path) < 0)
-		r = err_sys(err, "%s", path);
-	if (r < 0)
-		(void)unlink(made);
+	sv->fd = output.fd;
+	if (r == 0)
+		r = put_all(sv, err);
 
-	return r;
+	return r < 0 ? r : output_finish(&output, err);
 }
 
 int save_images(struct store *s, const struct strv *refs, const char *path,

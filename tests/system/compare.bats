@@ -111,6 +111,13 @@ teardown() {
 	expect_part "invalid --limit"
 	expect_status 125 hull compare --format yaml busybox
 	expect_part "invalid --format"
+	echo old >"$store/plot.svg"
+	expect_status 125 hull compare --plot "$store/plot.svg" nonesuch
+	[ "$(cat "$store/plot.svg")" = old ]
+	[ "$(echo "$store"/plot.svg*)" = "$store/plot.svg" ]
+	mknod "$store/null" c 1 3
+	expect_status 125 hull compare --plot "$store/null" nonesuch
+	[ -c "$store/null" ]
 	expect_status 125 hull compare --plot "$store/none/plot.svg" busybox
 	expect_part "write '$store/none/plot.svg'"
 }
