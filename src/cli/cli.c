@@ -25,9 +25,9 @@ int cli_fail(const struct cli *cli, const struct err *err)
 int cli_engine(struct cli *cli, unsigned flags, struct engine **ret, struct err *err)
 {
 	if (!cli->engine) {
-		int r = engine_open(cli->root, cli->run_root,
-				    flags & CLI_ENGINE_WRITE ? ENGINE_REPAIR : 0, &cli->engine,
-				    err);
+		unsigned engine_flags = (flags & CLI_ENGINE_WRITE ? ENGINE_REPAIR : 0) |
+					(flags & CLI_ENGINE_HURRY ? ENGINE_HURRY : 0);
+		int r = engine_open(cli->root, cli->run_root, engine_flags, &cli->engine, err);
 
 		if (r < 0)
 			return r;

@@ -8,7 +8,7 @@
 static int run_reap(struct cli *cli, const void *args, char **words, int words_len, struct err *err)
 {
 	struct engine *e;
-	int r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+	int r = cli_engine(cli, CLI_ENGINE_HURRY, &e, err);
 
 	(void)args;
 	(void)words_len;

@@ -68,7 +68,7 @@ static int run_request(struct cli *cli, const struct container_args *args,
 	if (r == 0)
 		r = cli_streams_init(&attached, &wanted, err);
 	if (r == 0)
-		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+		r = cli_engine(cli, CLI_ENGINE_HURRY, &e, err);
 	if (r == 0)
 		r = engine_run(e, request, &caller, &end, err);
 	if (r == 0 && args->detach)
@@ -99,7 +99,7 @@ static int run_create(struct cli *cli, const void *args, char **words, int words
 	int r = container_request(a, words, words_len, &request, err);
 
 	if (r == 0)
-		r = cli_engine(cli, CLI_ENGINE_READ, &e, err);
+		r = cli_engine(cli, CLI_ENGINE_HURRY, &e, err);
 	if (r == 0)
 		r = engine_create(e, &request, &c, err);
 	engine_config_done(&request.config);

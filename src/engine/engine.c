@@ -9,8 +9,9 @@ int engine_open(const char *root, const char *run_root, unsigned flags, struct e
 		struct err *err)
 {
 	struct engine *e = mem_calloc(1, sizeof(*e));
-	int r = store_open(root, run_root, flags & ENGINE_REPAIR ? STORE_WRITER : 0, &e->store,
-			   err);
+	unsigned store_flags = (flags & ENGINE_REPAIR ? STORE_WRITER : 0) |
+			       (flags & ENGINE_HURRY ? STORE_HURRY : 0);
+	int r = store_open(root, run_root, store_flags, &e->store, err);
 
 	if (r == 0) {
 		e->root = store_root(e->store);

@@ -19,6 +19,7 @@ struct store;
 
 enum engine_flags {
 	ENGINE_REPAIR = 1 << 0, /* first remove what a crash left */
+	ENGINE_HURRY = 1 << 1,	/* as STORE_HURRY */
 };
 
 /**

@@ -21,13 +21,13 @@ int db_open(const char *path, sqlite3 **ret, struct err *err);
 /* NULL allowed. The write-ahead log stays as it is. */
 void db_close(sqlite3 *db);
 
-/* How long the log may be after a durable transaction, another change, and a run. */
+/* How long the log may be after a durable transaction, another change, and one in a hurry. */
 #define DB_LOG_DURABLE_BYTES (256 * KIB)
 #define DB_LOG_CHANGE_BYTES (1 * MIB)
-#define DB_LOG_RUN_BYTES (4 * MIB)
+#define DB_LOG_HURRY_BYTES (4 * MIB)
 
 /*
- * Move the log into the database (up to three fsyncs) if it is longer than @beyond_bytes, as far
+ * Move the log into the database (four fsyncs) if it is longer than @beyond_bytes, as far
  * as readers allow; never fails visibly.
  */
 void db_checkpoint(sqlite3 *db, uint64_t beyond_bytes);

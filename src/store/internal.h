@@ -22,14 +22,14 @@
  * @root_fd:	directory
  * @run_fd:	directory
  * @lock_fd:	open file description that holds this handle's leases, -1 before the first
- * @writer:	opened with STORE_WRITER
+ * @hurry:	opened with STORE_HURRY
  */
 struct store {
 	sqlite3 *db;
 	char *root, *run_root;
 	int root_fd, run_fd;
 	int lock_fd;
-	bool writer;
+	bool hurry;
 };
 
 #define STORE_HEX_DIGITS 64

@@ -69,7 +69,7 @@ int store_open(const char *root, const char *run_root, unsigned flags, struct st
 		.root_fd = -1,
 		.run_fd = -1,
 		.lock_fd = -1,
-		.writer = flags & STORE_WRITER,
+		.hurry = flags & STORE_HURRY,
 	};
 	r = s->root_fd = open_dir(root, err);
 	if (r >= 0)
@@ -93,8 +93,8 @@ void store_close(struct store *s)
 {
 	if (!s)
 		return;
-	if (s->db)
-		db_checkpoint(s->db, s->writer ? DB_LOG_CHANGE_BYTES : DB_LOG_RUN_BYTES);
+	if (s->db && sqlite3_total_changes(s->db) > 0)
+		db_checkpoint(s->db, s->hurry ? DB_LOG_HURRY_BYTES : DB_LOG_CHANGE_BYTES);
 	db_close(s->db);
 	fd_close(s->lock_fd);
 	fd_close(s->run_fd);

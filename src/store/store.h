@@ -24,6 +24,7 @@ struct store;
 
 enum store_flags {
 	STORE_WRITER = 1 << 0, /* first repair what a crash left; else nothing is removed */
+	STORE_HURRY = 1 << 1,  /* somebody waits: the database's log may grow longer */
 };
 
 /**
