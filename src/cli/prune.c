@@ -46,7 +46,7 @@ static const struct opt container_opts[] = {
 };
 static const struct opt image_opts[] = {
 	PRUNE_ALL("All images that no container uses, not only those without a name"),
-	PRUNE_FILTER("Only images with: until, label"),
+	PRUNE_FILTER("Only images with: until, label, dangling"),
 	PRUNE_FORCE,
 	OPT_END,
 };

@@ -32,18 +32,33 @@ static int unknown(const char *filter, const char *const *keys, struct err *err)
 	return -EINVAL;
 }
 
+static bool is_known(const char *filter, const char *const *keys)
+{
+	for (; *keys; keys++)
+		if (has_key(filter, *keys))
+			return true;
+
+	return false;
+}
+
 int filter_check(const struct strv *filters, const char *const *keys, struct err *err)
 {
-	for (size_t i = 0; filters && i < filters->len; i++) {
-		bool known = false;
-
-		for (size_t k = 0; keys[k]; k++)
-			known = known || has_key(filters->items[i], keys[k]);
-		if (!known)
+	for (size_t i = 0; filters && i < filters->len; i++)
+		if (!is_known(filters->items[i], keys))
 			return unknown(filters->items[i], keys, err);
-	}
 
 	return 0;
+}
+
+int filter_keep(const struct strv *filters, const char *const *keys, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && filters && i < filters->len; i++)
+		if (is_known(filters->items[i], keys))
+			r = strv_add(ret, filters->items[i]);
+
+	return r;
 }
 
 const char *filter_value(const struct strv *filters, size_t i, const char *key)

@@ -27,6 +27,9 @@ int filter_check(const struct strv *filters, const char *const *keys, struct err
 /* Value of filter number @i if its key is @key, borrowed, else NULL. */
 const char *filter_value(const struct strv *filters, size_t i, const char *key);
 
+/* Those with one of @keys (NULL-terminated) are copied to @ret. 0 or -ENOMEM. */
+int filter_keep(const struct strv *filters, const char *const *keys, struct strv *ret);
+
 /**
  * filter_match() - Does one of the values of @key satisfy @match?
  * @filters:	as checked

@@ -226,20 +226,19 @@ int engine_image_tag(struct engine *e, const char *ref, const char *name, struct
 }
 
 int engine_image_prune(struct engine *e, bool all, const struct strv *filters,
-		       struct engine_image_removed *ret, uint64_t *ret_bytes, struct err *err)
+		       struct engine_image_removed *ret, struct err *err)
 {
-	static const char *const keys[] = { "until", "label", "label!", "dangling", NULL };
+	/* "dangling=false" means all here, but those with a name in a listing. */
+	static const char *const listed[] = { "until", "label", "label!", NULL };
 	auto_done(engine_images) list = { 0 };
-	struct store_usage before, after;
+	auto_done(strv) kept = { 0 };
 	bool dangling = !all;
-	int r = filter_check(filters, keys, err);
+	int r = filter_bool(filters, "dangling", &dangling, err);
 
 	if (r == 0)
-		r = filter_bool(filters, "dangling", &dangling, err);
+		r = filter_keep(filters, listed, &kept);
 	if (r == 0)
-		r = engine_image_list(e, filters, &list, err);
-	if (r == 0)
-		r = store_usage(e->store, &before, err);
+		r = engine_image_list(e, &kept, &list, err);
 	for (size_t i = 0; r == 0 && i < list.len; i++) {
 		const struct engine_image *image = &list.items[i];
 
@@ -250,10 +249,6 @@ int engine_image_prune(struct engine *e, bool all, const struct strv *filters,
 		if (r == -ENOENT || r == -EBUSY)
 			r = 0;
 	}
-	if (r == 0)
-		r = store_usage(e->store, &after, err);
-	if (r == 0)
-		*ret_bytes = before.total_bytes - MIN(before.total_bytes, after.total_bytes);
 
 	return r;
 }

@@ -77,15 +77,14 @@ int engine_image_remove(struct engine *e, const char *ref, bool force,
  * engine_image_prune() - Remove images that no container uses
  * @e:		engine
  * @all:	also those that have names
- * @filters:	until, label; NULL: none
+ * @filters:	until, label, dangling (wins over @all), as engine_prune() has checked them
  * @ret:	what went
- * @ret_bytes:	disk space that came back
  * @err:	filled in on failure
  *
  * Return: 0 or a negative errno.
  */
 int engine_image_prune(struct engine *e, bool all, const struct strv *filters,
-		       struct engine_image_removed *ret, uint64_t *ret_bytes, struct err *err);
+		       struct engine_image_removed *ret, struct err *err);
 
 /* Give what @ref names one more name. 0, -ENOENT, or -EINVAL for a malformed name. */
 int engine_image_tag(struct engine *e, const char *ref, const char *name, struct err *err);

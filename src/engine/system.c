@@ -61,41 +61,35 @@ static int prune_containers(struct engine *e, const struct strv *filters, struct
 	return r;
 }
 
-/* Volumes know labels only. */
-static int label_filters(const struct strv *filters, struct strv *ret)
+/* What the kinds that are pruned know. Containers and images have an age, volumes have none. */
+static const char *const *known_keys(unsigned flags)
 {
-	int r = 0;
+	static const char *const some[] = { "until", "label", "label!", NULL };
+	static const char *const of_images[] = { "until", "label", "label!", "dangling", NULL };
+	static const char *const of_volumes[] = { "label", "label!", NULL };
 
-	for (size_t i = 0; r == 0 && filters && i < filters->len; i++)
-		if (filter_value(filters, i, "label") || filter_value(filters, i, "label!"))
-			r = strv_add(ret, filters->items[i]);
+	if (flags & ENGINE_PRUNE_CONTAINERS)
+		return some;
 
-	return r;
+	return flags & ENGINE_PRUNE_IMAGES ? of_images : of_volumes;
 }
 
 int engine_prune(struct engine *e, unsigned flags, const struct strv *filters,
 		 struct engine_pruned *ret, struct err *err)
 {
-	static const char *const keys[] = { "label", "label!", NULL };
-	static const char *const more_keys[] = { "until", "label", "label!", NULL };
-	bool volumes_alone = !(flags & (ENGINE_PRUNE_CONTAINERS | ENGINE_PRUNE_IMAGES));
-	auto_done(strv) labels = { 0 };
 	struct store_usage before, after;
-	uint64_t bytes;
-	int r = filter_check(filters, volumes_alone ? keys : more_keys, err);
+	int r = filter_check(filters, known_keys(flags), err);
 
-	if (r == 0)
-		r = label_filters(filters, &labels);
 	if (r == 0)
 		r = store_usage(e->store, &before, err);
 	if (r == 0 && (flags & ENGINE_PRUNE_CONTAINERS))
 		r = prune_containers(e, filters, &ret->containers, err);
 	if (r == 0 && (flags & ENGINE_PRUNE_VOLUMES))
-		r = engine_volume_prune(e, flags & ENGINE_PRUNE_ALL_VOLUMES, &labels, &ret->volumes,
-					&bytes, err);
+		r = engine_volume_prune(e, flags & ENGINE_PRUNE_ALL_VOLUMES, filters, &ret->volumes,
+					err);
 	if (r == 0 && (flags & ENGINE_PRUNE_IMAGES))
 		r = engine_image_prune(e, flags & ENGINE_PRUNE_ALL_IMAGES, filters, &ret->images,
-				       &bytes, err);
+				       err);
 	if (r == 0)
 		r = store_usage(e->store, &after, err);
 	if (r == 0)

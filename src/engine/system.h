@@ -45,7 +45,7 @@ enum engine_prune_flags {
  * engine_prune() - Remove what is not in use
  * @e:		engine
  * @flags:	enum engine_prune_flags
- * @filters:	until, label (of volumes alone: label); NULL: none
+ * @filters:	until, label; of images alone also dangling, of volumes alone label only; NULL: none
  * @ret:	what went
  * @err:	filled in on failure
  *

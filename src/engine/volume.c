@@ -147,17 +147,15 @@ int engine_volume_remove(struct engine *e, const char *name, bool force, struct 
 }
 
 int engine_volume_prune(struct engine *e, bool all, const struct strv *filters,
-			struct strv *ret_names, uint64_t *ret_bytes, struct err *err)
+			struct strv *ret_names, struct err *err)
 {
-	static const char *const keys[] = { "label", "label!", NULL };
+	static const char *const listed[] = { "label", "label!", NULL };
 	auto_done(store_volumes) list = { 0 };
-	struct store_usage before, after;
-	int r = filter_check(filters, keys, err);
+	auto_done(strv) kept = { 0 };
+	int r = filter_keep(filters, listed, &kept);
 
 	if (r == 0)
-		r = engine_volume_list(e, filters, &list, err);
-	if (r == 0)
-		r = store_usage(e->store, &before, err);
+		r = engine_volume_list(e, &kept, &list, err);
 	for (size_t i = 0; r == 0 && i < list.len; i++) {
 		const struct store_volume *v = &list.items[i];
 		auto_done(strv) users = { 0 };
@@ -173,10 +171,6 @@ int engine_volume_prune(struct engine *e, bool all, const struct strv *filters,
 		else if (r == -EBUSY || r == -ENOENT)
 			r = 0; /* used, or removed, meanwhile */
 	}
-	if (r == 0)
-		r = store_usage(e->store, &after, err);
-	if (r == 0)
-		*ret_bytes = before.volumes_bytes - MIN(before.volumes_bytes, after.volumes_bytes);
 
 	return r;
 }

@@ -39,14 +39,13 @@ int engine_volume_remove(struct engine *e, const char *name, bool force, struct 
  * engine_volume_prune() - Remove volumes that no container uses
  * @e:		engine
  * @all:	also those that a user named
- * @filters:	label; NULL: none
+ * @filters:	label, as engine_prune() has checked them; others are passed over
  * @ret_names:	names of those that went are appended
- * @ret_bytes:	disk space that came back
  * @err:	filled in on failure
  *
  * Return: 0 or a negative errno.
  */
 int engine_volume_prune(struct engine *e, bool all, const struct strv *filters,
-			struct strv *ret_names, uint64_t *ret_bytes, struct err *err);
+			struct strv *ret_names, struct err *err);
 
 #endif

@@ -64,6 +64,22 @@ import_small() {
 	hull rmi alpha beta
 }
 
+@test "image prune: dangling=false takes those with a name, too; label chooses" {
+	import_small plain
+	tar -C "$store/host" -cf - . | hull import -c 'LABEL kind=prunable' - prunable
+	hull image prune -f --filter dangling=true --filter label=kind
+	expect_status 0 hull images -q prunable
+	[ -n "$output" ]
+	hull image prune -f --filter dangling=false --filter label=kind
+	expect_status 0 hull images -q prunable
+	expect ""
+	expect_status 1 hull system prune -f --filter dangling=true
+	expect_part "keys here: until, label, label!"
+	expect_status 1 hull volume prune -f --filter until=1h
+	expect_part "keys here: label, label!"
+	hull rmi plain
+}
+
 @test "tag, then remove names before the image" {
 	import_small gamma
 	hull tag gamma example.com:5000/x/gamma:1

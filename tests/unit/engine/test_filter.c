@@ -50,6 +50,19 @@ static void test_keys(void **state)
 	}
 }
 
+static void test_keep(void **state)
+{
+	static const char *const some[] = { "label", NULL };
+	auto_done(strv) v = filters("label!=a", "label=b"), kept = { 0 };
+
+	(void)state;
+	assert_int_equal(filter_keep(&v, some, &kept), 0);
+	assert_int_equal(kept.len, 1);
+	assert_string_equal(kept.items[0], "label=b");
+	assert_int_equal(filter_keep(NULL, some, &kept), 0);
+	assert_int_equal(kept.len, 1);
+}
+
 static void test_labels(void **state)
 {
 	static const struct {
@@ -116,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_values_are_alternatives),
 		cmocka_unit_test(test_bool_and_time),
