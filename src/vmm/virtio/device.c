@@ -241,6 +241,8 @@ int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
 	if (!dev->queues || !dev->bells)
 		return err_set(err, ENOMEM, "%s: no memory", spec->name);
 	dev->spec.queue_sizes = NULL; /* the queues know */
+	if (dev->spec.vectors == 0)
+		dev->spec.vectors = spec->queues_len + 1;
 	for (unsigned i = 0; i < spec->queues_len; i++)
 		dev->queues[i].size_max = spec->queue_sizes[i];
 	forget_driver(dev);

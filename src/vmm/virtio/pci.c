@@ -117,7 +117,7 @@ static uint64_t read_common(struct virtio_device *dev, uint32_t reg)
 
 static uint16_t vector_or_none(const struct virtio_device *dev, uint64_t value)
 {
-	return value <= dev->spec.queues_len ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
+	return value < dev->spec.vectors ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
 }
 
 static void write_queue(struct virtio_device *dev, uint32_t reg, uint32_t value)
@@ -378,7 +378,7 @@ int virtio_pci_init(struct virtio_device *dev, struct err *err)
 		.class_code = dev->spec.class_code,
 		.revision = 1,
 		.registers_bytes = BAR_BYTES,
-		.vectors = dev->spec.vectors ? dev->spec.vectors : dev->spec.queues_len + 1,
+		.vectors = dev->spec.vectors,
 		.ops = &ops,
 		.ctx = dev,
 	};
