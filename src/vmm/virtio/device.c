@@ -194,13 +194,19 @@ static int run(struct virtio_device *dev)
 	return r;
 }
 
+void virtio_changed(struct virtio_device *dev)
+{
+	if (dev->spec.ops->changed)
+		dev->spec.ops->changed(dev);
+	/* Bells that rang meanwhile were not listened to. */
+	if (virtio_running(dev))
+		ring_all(dev);
+}
+
 void virtio_pause(struct virtio_device *dev, bool paused)
 {
 	dev->paused = paused;
-	if (dev->spec.ops->pause)
-		dev->spec.ops->pause(dev);
-	if (!paused)
-		ring_all(dev);
+	virtio_changed(dev);
 }
 
 void virtio_set_status(struct virtio_device *dev, uint8_t status)

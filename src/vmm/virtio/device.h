@@ -67,14 +67,14 @@ struct virtio_env {
  *		called once they are not
  * @kick:	the driver added chains to a queue that runs. Returns true when it left some
  *		because others are to have their turn
- * @pause:	virtio_pause() was called: for a device whose queues another process serves
+ * @changed:	virtio_changed() was called: for a device whose queues another process serves
  * @config_written: the driver wrote @bytes of configuration at @offset
  */
 struct virtio_ops {
 	int (*activate)(struct virtio_device *dev);
 	bool (*reset)(struct virtio_device *dev);
 	bool (*kick)(struct virtio_device *dev, unsigned queue);
-	void (*pause)(struct virtio_device *dev);
+	void (*changed)(struct virtio_device *dev);
 	void (*config_written)(struct virtio_device *dev, size_t offset, size_t bytes);
 };
 
@@ -230,6 +230,9 @@ void virtio_save(const struct virtio_device *dev, struct virtio_saved *ret);
 
 /* Put a copy back into a device that was just made; queues run again. 0 or a negative errno. */
 int virtio_load(struct virtio_device *dev, const struct virtio_saved *saved, struct err *err);
+
+/* For pci.c here: whether the device runs may have changed, but not by its status. */
+void virtio_changed(struct virtio_device *dev);
 
 /* For pci.c here: the driver wrote the status register. */
 void virtio_set_status(struct virtio_device *dev, uint8_t status);

@@ -77,7 +77,7 @@ static bool reset(struct virtio_device *dev)
 	return false;
 }
 
-static void hold(struct virtio_device *dev)
+static void changed(struct virtio_device *dev)
 {
 	wake(fs_of(dev));
 }
@@ -137,13 +137,14 @@ static int stop(struct virtio_fs *fs)
 /* Have the back end do what is wanted now. */
 static void follow(struct virtio_fs *fs)
 {
+	bool running = virtio_running(&fs->dev);
 	int r = 0;
 
 	if (fs->starting || fs->stopping)
 		return;
-	if (is_served(fs) && (fs->dev.state.resetting || fs->dev.paused))
+	if (is_served(fs) && !running)
 		r = stop(fs);
-	else if (virtio_running(&fs->dev) && !is_served(fs))
+	else if (running && !is_served(fs))
 		r = fs->back_end.fd < 0 ? -EPIPE : start(fs);
 	if (r < 0)
 		lost(fs, r);
@@ -216,7 +217,7 @@ static const struct virtio_ops ops = {
 	.activate = activate,
 	.reset = reset,
 	.kick = kick,
-	.pause = hold,
+	.changed = changed,
 };
 
 static int init(struct virtio_fs *fs, const struct virtio_env *env, const char *tag,

@@ -296,6 +296,8 @@ static void config_write(void *ctx, uint32_t offset, unsigned bytes)
 	uint32_t at, value = 0;
 	unsigned width;
 
+	if (offset <= PCI_COMMAND && offset + bytes > PCI_COMMAND)
+		virtio_changed(dev);
 	if (!touches_window(dev, offset, bytes) || !window(dev, &at, &width))
 		return;
 	memcpy(&value,

@@ -6,6 +6,7 @@
 #include "vmm/lying_guest.h"
 
 #include <endian.h>
+#include <linux/pci_regs.h>
 #include <linux/virtio_balloon.h>
 #include <sys/stat.h>
 
@@ -90,6 +91,28 @@ static void test_inflate(void **state)
 					 0);
 		assert_int_equal(at[order == 2 ? PAGE : 256 * PAGE], 0xaa);
 	}
+}
+
+/* It may reach memory only later than it is ready: what waits is taken then, without a notice. */
+static void test_master_late(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+	struct guest_buf buf = { .bytes = 4 };
+	uint32_t head, bytes;
+
+	(void)guest_begin(g, ~0ULL);
+	for (unsigned i = 0; i < g->queues_len; i++)
+		guest_setup_queue(g, i);
+	buf.gpa = guest_alloc(g, 4);
+	(void)guest_add(g, 1, &buf, 1);
+	guest_pci_write(g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	guest_driver_ok(g);
+	lying_guest_run(g);
+	assert_false(guest_used(g, 1, &head, &bytes));
+	guest_pci_write(g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	lying_guest_run(g);
+	assert_true(guest_used(g, 1, &head, &bytes));
 }
 
 static void test_page_outside(void **state)
@@ -223,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_inflate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_save_load, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_master_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_outside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_figures, setup, teardown),

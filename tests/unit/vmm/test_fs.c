@@ -6,6 +6,7 @@
 #include "vmm/lying_guest.h"
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -158,6 +159,30 @@ static void wait_quiet(struct lying_guest *g, struct virtio_fs *fs)
 		guest_wait(g, deadline_ns);
 }
 
+/* It may reach memory only later than it is ready: what waits is served then, and only then. */
+static void test_master_late(void **state UNUSED)
+{
+	struct lying_guest g;
+	struct virtio_fs *fs;
+	struct back_end *daemon;
+	struct guest_buf buf = { .bytes = 8 };
+	uint32_t head, used;
+
+	start(&g, &fs, &daemon);
+	(void)guest_begin(&g, ~0ULL);
+	for (unsigned i = 0; i < g.queues_len; i++)
+		guest_setup_queue(&g, i);
+	buf.gpa = guest_alloc(&g, 8);
+	(void)guest_add(&g, 1, &buf, 1);
+	guest_pci_write(&g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	guest_driver_ok(&g);
+	lying_guest_run(&g);
+	assert_true(virtio_fs_quiet(fs));
+	guest_pci_write(&g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(guest_wait_used(&g, 1, &head, &used));
+	finish(&g, fs, daemon);
+}
+
 /* A daemon that lets go may have been about to interrupt: the driver is told to look. */
 static void test_interrupt_at_stop(void **state UNUSED)
 {
@@ -284,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_daemon_crashes),
 		cmocka_unit_test(test_daemon_crashes_in_reset),
 		cmocka_unit_test(test_requests_before_start),
+		cmocka_unit_test(test_master_late),
 		cmocka_unit_test(test_interrupt_at_stop),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_save_load),
