@@ -56,8 +56,9 @@ fuzz:
 	@tools/setup build test check
 	@tests/fuzz/run
 
-install: all
+install: $(B)/build.ninja
 	@meson configure $(B) --prefix=$(PREFIX)
+	@$(MAKE) --no-print-directory all
 	@DESTDIR=$(DESTDIR) meson install -C $(B) --no-rebuild --quiet
 
 clean:
