@@ -113,22 +113,23 @@ static void blob_name(const char *digest, char *buf, size_t buf_bytes)
 	(void)snprintf(buf, buf_bytes, "blobs/sha256/%s", digest + strlen("sha256:"));
 }
 
-/* Is this blob to be written? True once for each. */
-static bool is_new(struct saver *sv, const char *digest)
+/* Is this blob to be written? 1: yes, once for each; 0: it is there; or a negative errno. */
+static int is_new(struct saver *sv, const char *digest, struct err *err)
 {
 	for (size_t i = 0; i < sv->written.len; i++)
 		if (strcmp(sv->written.items[i], digest) == 0)
-			return false;
+			return 0;
 
-	return strv_add(&sv->written, digest) == 0;
+	return strv_add(&sv->written, digest) < 0 ? err_set(err, ENOMEM, "out of memory") : 1;
 }
 
 static int put_document(struct saver *sv, const char *digest, struct slice data, struct err *err)
 {
 	char name[128];
+	int r = is_new(sv, digest, err);
 
-	if (!is_new(sv, digest))
-		return 0;
+	if (r != 1)
+		return r;
 	blob_name(digest, name, sizeof(name));
 
 	return put_file(sv, name, data, err);
@@ -235,10 +236,13 @@ static int put_layers(struct saver *sv, const struct saved *saved, struct err *e
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < saved->manifest.layers_len; i++)
-		if (is_new(sv, saved->manifest.layers[i].digest))
-			r = put_layer(sv, &saved->manifest.layers[i],
-				      saved->image.layers[i].diff_id, err);
+	for (size_t i = 0; r >= 0 && i < saved->manifest.layers_len; i++) {
+		const struct spec_descriptor *blob = &saved->manifest.layers[i];
+
+		r = is_new(sv, blob->digest, err);
+		if (r == 1)
+			r = put_layer(sv, blob, saved->image.layers[i].diff_id, err);
+	}
 
 	return r;
 }
