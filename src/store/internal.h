@@ -92,9 +92,12 @@ int mounts_used(struct store *s, struct strv *ret, struct err *err);
 
 /* ---- rw.c ---- */
 
-/* As store_rw_reclaim(); what cannot be removed is added to @findings. */
+/*
+ * As store_rw_reclaim(); what cannot be removed is added to @findings. What has merely been set
+ * aside is no finding: like what intents name, it waits for the next writer.
+ */
 struct findings;
-void rw_check(struct store *s, struct findings *findings);
+void rw_repair(struct store *s, struct findings *findings);
 
 /* ---- files.c ---- */
 

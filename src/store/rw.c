@@ -140,15 +140,21 @@ static void tell(struct findings *findings, const char *id, const struct err *wh
 /* All of them: one that cannot be removed holds up no other. The first failure is the answer. */
 static int reclaim_dir(struct store *s, DIR *dir, struct findings *findings, struct err *err)
 {
-	auto_close int lock_fd = lock_open(s, err);
+	auto_close int lock_fd = -1;
 	struct dirent *entry;
-	int r = MIN(lock_fd, 0);
+	int r = 0;
 
-	while (lock_fd >= 0 && (entry = readdir(dir))) {
+	while ((entry = readdir(dir))) {
 		struct err why = ERR_INIT;
 
-		if (check_id(entry->d_name, NULL) < 0 ||
-		    reclaim_one(dirfd(dir), entry->d_name, lock_fd, &why) == 0)
+		if (check_id(entry->d_name, NULL) < 0)
+			continue;
+		/* Nearly always there is nothing to lock. */
+		if (lock_fd < 0)
+			lock_fd = lock_open(s, err);
+		if (lock_fd < 0)
+			return lock_fd;
+		if (reclaim_one(dirfd(dir), entry->d_name, lock_fd, &why) == 0)
 			continue;
 		if (findings)
 			tell(findings, entry->d_name, &why);
@@ -183,7 +189,7 @@ int store_rw_reclaim(struct store *s, struct err *err)
 	return reclaim(s, NULL, err);
 }
 
-void rw_check(struct store *s, struct findings *findings)
+void rw_repair(struct store *s, struct findings *findings)
 {
 	(void)reclaim(s, findings, NULL);
 }

@@ -136,7 +136,7 @@ enum store_mount_flags {
 };
 
 /**
- * store_layer_mounts() - Detached read-only mounts of layers, shared by all who ask
+ * store_layer_mounts() - Detached read-only mounts of layers
  * @s:		store
  * @layers:	lowest first
  * @layers_len:	their number
@@ -144,10 +144,11 @@ enum store_mount_flags {
  * @ret_fds:	room for @layers_len descriptors; the caller owns them
  * @err:	filled in on failure, may be NULL
  *
- * Each layer file is mounted once, in the store's private mount namespace; what is returned
- * are clones of that mount. To make that namespace and take it down again takes longer than all
- * else in a short run: who is alone, and most likely for a moment, need not. Must be called from a
- * single-threaded process.
+ * A layer's file is mounted once, in the store's private mount namespace, and what is returned are
+ * clones of that mount, which share its pages. With STORE_MOUNT_ALONE, while there is no such
+ * namespace and no other container is started, they are mounts of their own, which spares a short
+ * run the namespace; a container that starts meanwhile mounts the layers once more. Must be called
+ * from a single-threaded process.
  *
  * Return: 0 or a negative errno.
  */
@@ -374,7 +375,8 @@ int store_usage(struct store *s, struct store_usage *ret, struct err *err);
 /**
  * store_check() - Compare rows, files and mounts
  * @s:		store
- * @repair:	mend what can be mended; what a layer holds is for hull-image to verify
+ * @repair:	mend what can be mended, else only look; what a layer holds is for hull-image to
+ *		verify
  * @fn:		called for each finding: what is wrong, and whether it was mended
  * @ctx:	for @fn
  * @err:	filled in on failure, may be NULL

@@ -329,7 +329,8 @@ int store_check(struct store *s, bool repair, void (*fn)(void *ctx, const char *
 		r = check_run_dirs(&check);
 	if (r < 0)
 		return err_wrap(err, r, "check the store");
-	rw_check(s, &check.findings);
+	if (repair)
+		rw_repair(s, &check.findings);
 	r = reclaim_scan(s, repair, &check.findings, err);
 
 	return r < 0 ? r : check.findings.left;

@@ -388,11 +388,14 @@ one:latest"
 	mount -t tmpfs tmpfs "$left/upper"
 	expect_status 0 hull volume create next
 	run hull rm second
-	expect_status 1 hull system check
+	expect_status 1 hull system check --repair
 	expect_part "is removed, its files cannot be"
 	[ "$(ls "$HULL_ROOT/removed")" = "${left##*/}" ]
 	umount "$left/upper"
+	# Without --repair it only looks.
 	expect_status 0 hull system check
+	[ "$(ls "$HULL_ROOT/removed")" = "${left##*/}" ]
+	expect_status 0 hull system check --repair
 	[ -z "$(ls "$HULL_ROOT/removed")" ]
 	hull volume rm next
 }
