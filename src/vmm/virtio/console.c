@@ -90,12 +90,7 @@ static bool is_open(const struct port *port)
 
 static void watch(struct port *port, struct loop_source *source, uint32_t events)
 {
-	struct loop *loop = port->console->dev.env.loop;
-
-	if (events == 0)
-		loop_del(loop, source);
-	else if (source->events == 0)
-		(void)loop_add(loop, source, events);
+	(void)loop_watch(port->console->dev.env.loop, source, events);
 }
 
 /* The message of the lowest bit of @bits into @chain. */

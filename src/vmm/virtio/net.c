@@ -98,23 +98,15 @@ static unsigned control_queue(const struct virtio_net *net)
 	return virtio_has(&net->dev, VIRTIO_NET_F_MQ) ? 2 * net->pairs_len : 2;
 }
 
-static void watch(struct pair *pair, struct loop_source *source, uint32_t events)
-{
-	struct loop *loop = pair->net->dev.env.loop;
-
-	if (events == 0)
-		loop_del(loop, source);
-	else if (source->events == 0)
-		(void)loop_add(loop, source, events);
-}
-
 static void attach(struct pair *pair, bool attached)
 {
 	struct ifreq request = { .ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
 
-	if (pair->attached != attached)
-		(void)ioctl(pair->tap.fd, TUNSETQUEUE, &request);
-	pair->attached = attached;
+	if (pair->attached != attached && ioctl(pair->tap.fd, TUNSETQUEUE, &request) == 0)
+		pair->attached = attached;
+	/* What the tap has for nobody, it drops as well. */
+	if (!attached)
+		pair->packet_bytes = 0;
 }
 
 /* The host may hand over only what the driver said it can take, and only where it looks. */
@@ -226,7 +218,7 @@ static void receive(struct pair *pair)
 
 	if (!virtio_running(&net->dev) || !virtq_running(q) || pair->gone ||
 	    pair->index >= net->state.pairs) {
-		watch(pair, &pair->tap, 0);
+		loop_del(net->dev.env.loop, &pair->tap);
 		return;
 	}
 	virtq_mute(q);
@@ -236,8 +228,11 @@ static void receive(struct pair *pair)
 		if (pair->packet_bytes > 0 && deliver(pair, q) == NO_BUFFERS)
 			stalled = true;
 	}
-	watch(pair, &pair->tap, stalled || pair->gone ? 0 : EPOLLIN);
+	(void)loop_watch(net->dev.env.loop, &pair->tap, stalled || pair->gone ? 0 : EPOLLIN);
 	virtio_signal(&net->dev, receive_queue(pair));
+	/* One that is held back for the others' turn, which the tap does not tell of again. */
+	if (pair->packet_bytes > 0 && !stalled)
+		virtio_ring(&net->dev, receive_queue(pair));
 }
 
 static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue,
@@ -257,7 +252,7 @@ static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue,
 			n = writev(pair->out.fd, iov, (int)chain->readable_len + 1);
 		while (n < 0 && errno == EINTR);
 		if (n < 0 && errno == EAGAIN) {
-			watch(pair, &pair->out, EPOLLOUT);
+			(void)loop_watch(dev->env.loop, &pair->out, EPOLLOUT);
 			return VIRTIO_LATER;
 		}
 	}
@@ -331,9 +326,10 @@ static void on_tap(void *ctx, uint32_t events UNUSED)
 static void on_out(void *ctx, uint32_t events UNUSED)
 {
 	struct pair *pair = ctx;
+	struct virtio_device *dev = &pair->net->dev;
 
-	watch(pair, &pair->out, 0);
-	virtio_ring(&pair->net->dev, transmit_queue(pair));
+	loop_del(dev->env.loop, &pair->out);
+	virtio_ring(dev, transmit_queue(pair));
 }
 
 static bool reset(struct virtio_device *dev)
@@ -431,14 +427,15 @@ static void take_pairs(struct virtio_net *net, const struct virtio_net_options *
 int virtio_net_new(const struct virtio_env *env, const struct virtio_net_options *options,
 		   struct virtio_net **ret, struct err *err)
 {
-	bool possible = options->fds_len >= 1 && options->fds_len <= VIRTIO_NET_PAIRS_MAX;
+	size_t fds_len = MIN(options->fds_len, (size_t)VIRTIO_NET_PAIRS_MAX);
+	bool possible = options->fds_len >= 1 && options->fds_len == fds_len;
 	struct virtio_net *net = calloc(1, sizeof(*net));
 	int r;
 
 	if (net && possible)
-		net->pairs = calloc(options->fds_len, sizeof(*net->pairs));
+		net->pairs = calloc(fds_len, sizeof(*net->pairs));
 	if (!net || !net->pairs) {
-		for (size_t i = 0; possible && i < options->fds_len; i++)
+		for (size_t i = 0; i < fds_len; i++)
 			fd_close(options->fds[i]);
 		free(net);
 		return possible
@@ -464,8 +461,8 @@ void virtio_net_free(struct virtio_net *net)
 	for (unsigned i = 0; i < net->pairs_len; i++) {
 		struct pair *pair = &net->pairs[i];
 
-		watch(pair, &pair->tap, 0);
-		watch(pair, &pair->out, 0);
+		loop_del(net->dev.env.loop, &pair->tap);
+		loop_del(net->dev.env.loop, &pair->out);
 		fd_close(pair->tap.fd);
 		fd_close(pair->out.fd);
 	}

@@ -12,6 +12,7 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -370,6 +371,47 @@ static void test_pairs(void **state)
 	assert_false(arrives(f, 1));
 }
 
+/* A packet that was held for a pair is dropped with it, not handed out when the pair is back. */
+static void test_pair_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct guest_buf buf = { .bytes = 256, .writable = true };
+	uint8_t packet[HEAD + 60] = { 0 };
+	uint32_t head, used;
+
+	guest_start(&f->g, MULTI);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, 2), VIRTIO_NET_OK);
+	assert_int_equal(write(f->fds[1], packet, sizeof(packet)), sizeof(packet));
+	lying_guest_run(&f->g);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, 1), VIRTIO_NET_OK);
+	assert_int_equal(use_pairs(&f->g, CONTROL, VIRTIO_NET_CTRL_MQ, 2), VIRTIO_NET_OK);
+	buf.gpa = guest_alloc(&f->g, buf.bytes);
+	(void)guest_add(&f->g, 2, &buf, 1);
+	guest_kick(&f->g, 2);
+	lying_guest_run(&f->g);
+	assert_false(guest_used(&f->g, 2, &head, &used));
+}
+
+/* None, or more than there may be: what was given is taken all the same. */
+static void test_pairs_impossible(void **state UNUSED)
+{
+	struct virtio_net_options options = { .fds_len = VIRTIO_NET_PAIRS_MAX + 1 };
+	struct virtio_net *net;
+	struct lying_guest g;
+
+	lying_guest_init(&g);
+	for (unsigned i = 0; i < VIRTIO_NET_PAIRS_MAX; i++) {
+		options.fds[i] = eventfd(0, EFD_CLOEXEC);
+		assert_true(options.fds[i] >= 0);
+	}
+	assert_int_equal(virtio_net_new(&g.env, &options, &net, NULL), -EINVAL);
+	for (unsigned i = 0; i < VIRTIO_NET_PAIRS_MAX; i++)
+		assert_int_equal(fcntl(options.fds[i], F_GETFD), -1);
+	options.fds_len = 0;
+	assert_int_equal(virtio_net_new(&g.env, &options, &net, NULL), -EINVAL);
+	lying_guest_done(&g);
+}
+
 static void test_pairs_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -475,6 +517,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_transmit_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tap_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pairs, setup_pairs, teardown_pairs),
+		cmocka_unit_test_setup_teardown(test_pair_goes, setup_pairs, teardown_pairs),
+		cmocka_unit_test(test_pairs_impossible),
 		cmocka_unit_test_setup_teardown(test_pairs_refused, setup_pairs, teardown_pairs),
 		cmocka_unit_test_setup_teardown(test_save_load, setup_pairs, teardown_pairs),
 		cmocka_unit_test(test_real_tap),
