@@ -53,7 +53,8 @@ struct machine_net {
  * @disks_len:	their number
  * @shares:	shares
  * @shares_len:	their number
- * @pmems:	files that the guest has in its address space, read-only and shared; hull-vmm alone
+ * @pmems:	files that the guest has in its address space, read-only and shared; hull-vmm
+ *		alone, and without shares
  * @pmems_len:	their number
  * @nets:	network cards; hull-vmm alone
  * @nets_len:	their number

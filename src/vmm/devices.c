@@ -4,6 +4,8 @@
  */
 #include "vmm/devices.h"
 
+#include <errno.h>
+
 #include "base/fd.h"
 #include "vmm/virtio/balloon.h"
 #include "vmm/virtio/block.h"
@@ -105,6 +107,10 @@ int devices_map(struct memory *memory, struct vmmproto_config *config, struct er
 	const struct memory_region *file;
 	int r = 0;
 
+	/* A guest has its devices send pages of files, which a daemon does not have. */
+	if (config->pmems_len > 0 && config->shares_len > 0)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
+				"a machine has either files in memory or shared directories");
 	for (size_t i = 0; i < config->pmems_len && r == 0; i++) {
 		r = memory_add_file(memory, config->pmems[i].fd, &file, err);
 		config->pmems[i].fd = fd_close(config->pmems[i].fd);

@@ -571,17 +571,35 @@ static void test_no_kernel(void **state)
 	assert_string_equal(answer.text, "load the kernel: the file is cut short");
 }
 
+/* A daemon could not read what the guest would have it send from such a file. */
+static void test_file_and_share(void **state)
+{
+	struct fixture *f = *state;
+	static struct vmmproto_config config; /* as in run() */
+	struct vmmproto_msg answer;
+
+	config = (struct vmmproto_config){ .cpus = 1, .pmems_len = 1, .shares_len = 1 };
+	config.pmems[0].fd = memfd_create("file", MFD_CLOEXEC);
+	config.shares[0].fd = memfd_create("no daemon", MFD_CLOEXEC);
+	configure(f, &config, NULL, 0);
+	fd_close(config.pmems[0].fd);
+	fd_close(config.shares[0].fd);
+	take(f, &answer);
+	assert_int_equal(answer.code, ENOTSUP);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_console_stalls),  TEST(test_power_off),	TEST(test_reset),
-		TEST(test_triple_fault),    TEST(test_pci_and_console), TEST(test_pause),
-		TEST(test_pause_cancelled), TEST(test_pci_write),	TEST(test_pci_window),
-		TEST(test_order),	    TEST(test_starter_gone),	TEST(test_no_kernel),
-		TEST(test_nonsense),	    TEST(test_panic),		TEST(test_reset_vector),
-		TEST(test_generation),	    TEST(test_panic_printed),	TEST(test_panic_silent),
+		TEST(test_console_stalls), TEST(test_file_and_share),  TEST(test_power_off),
+		TEST(test_reset),	   TEST(test_triple_fault),    TEST(test_pci_and_console),
+		TEST(test_pause),	   TEST(test_pause_cancelled), TEST(test_pci_write),
+		TEST(test_pci_window),	   TEST(test_order),	       TEST(test_starter_gone),
+		TEST(test_no_kernel),	   TEST(test_nonsense),	       TEST(test_panic),
+		TEST(test_reset_vector),   TEST(test_generation),      TEST(test_panic_printed),
+		TEST(test_panic_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
