@@ -73,7 +73,7 @@ kill_at() {
 
 @test "hull, killed while it waits in the foreground" {
 	for i in 1 2 3 4 5; do
-		hull run --name "victim$i" busybox sh -c 'echo up; sleep 1000000' >"$store/out" &
+		hull run --name "victim$i" busybox sh -c 'echo up; sleep 1000000' >"$store/out" 3>&- &
 		await grep -q up "$store/out"
 		kill -9 $!
 		wait $! || true

@@ -40,7 +40,7 @@ reach() {
 	case $1 in
 	idle) ;;
 	exec)
-		hull exec victim sh -c 'echo up; sleep 1000000' >"$store/out" 2>&1 &
+		hull exec victim sh -c 'echo up; sleep 1000000' >"$store/out" 2>&1 3>&- &
 		AWAIT_S=40 await grep -q up "$store/out"
 		rm "$store/out"
 		;;
@@ -135,7 +135,7 @@ ended_with_137() {
 
 @test "the client killed while the machine boots" {
 	for ms in 0.1 0.5 1 1.5 2; do
-		hull run --isolation vm --name victim busybox sleep 1000000 >/dev/null 2>&1 &
+		hull run --isolation vm --name victim busybox sleep 1000000 >/dev/null 2>&1 3>&- &
 		sleep $ms # how far it has come is the point; any is right
 		kill -9 $!
 		wait $! || true
@@ -159,7 +159,7 @@ descendant() {
 	for program in "$hypervisors" hull-monitor; do
 		for delay in 0 0.2 0.5 1 2; do
 			hull run -d --isolation vm --name victim -v "$store/host:/host" busybox \
-				sleep 1000000 >"$store/out" 2>&1 &
+				sleep 1000000 >"$store/out" 2>&1 3>&- &
 			client=$!
 			await descendant $client "$program"
 			pid=$(descendant $client "$program" | head -n 1)

@@ -23,7 +23,7 @@ sees_layers() {
 new
 1770 7 8
 4755 1000 100
-parents that the archive does not name2
+parents that the archive does not name3
 $(seq -f %04g 0 1499 | sha256sum)"
 }
 

@@ -46,6 +46,7 @@ def layer(entries, kind=tarfile.PAX_FORMAT):
 
 def sparse_entry(name, size, segments):
     """A file of GNU's sparse form 1.0: @segments is pairs of an offset and the bytes there."""
+    segments = [*segments, (size, b"")]  # from which GNU tar takes the length
     numbers = [len(segments)] + [number for at, data in segments for number in (at, len(data))]
     text = "".join(f"{number}\n" for number in numbers).encode()
     data = text + bytes(-len(text) % 512) + b"".join(data for _, data in segments)
@@ -141,6 +142,10 @@ def odd_entries():
         entry("other", tarfile.DIRTYPE),
         entry("other/hard", tarfile.LNKTYPE, linkname="odd/block"),
         entry("implied/parent/file", data=b"parents that the archive does not name"),
+        sparse_entry("odd/sparse", (5 << 20) + 7, [(0, b"s" * 512), (1 << 20, b"t" * 1024), (5 << 20, b"end")]),
+        sparse_entry("odd/hole", 3 << 20, []),
+        entry("./", tarfile.DIRTYPE), entry("./dotted", tarfile.DIRTYPE, mode=0o750, pax_headers=xattr),
+        entry("./dotted/./file", data=b"in it"), entry("./dotted/link", tarfile.LNKTYPE, linkname="./odd/./block"),
         entry("odd/late", data=b"1", mtime=1), *[entry(f"many/{i:04}", data=b"%d" % i) for i in range(1500)],
     ]
 
@@ -304,7 +309,7 @@ def write_tampered(write, good):
 def describe(path):
     status = os.lstat(path)
     kind = stat.S_IFMT(status.st_mode)
-    names = os.listxattr(path, follow_symlinks=False) if kind == stat.S_IFREG else []
+    names = os.listxattr(path, follow_symlinks=False) if kind in (stat.S_IFREG, stat.S_IFDIR) else []
     found = {"kind": kind, "mode": stat.S_IMODE(status.st_mode), "owner": (status.st_uid, status.st_gid),
              "mtime": int(status.st_mtime), "links": status.st_nlink if kind != stat.S_IFDIR else 0,
              "xattrs": {name: os.getxattr(path, name) for name in names}}
@@ -339,7 +344,7 @@ def compare(tar, mountpoint):
                         "--xattrs", "--xattrs-include=*"], check=True)
         want, got = tree_of(want_dir), tree_of(mountpoint)
     with tarfile.open(tar) as archive:
-        named = {os.fsencode(name) for name in archive.getnames()}
+        named = {os.fsencode(os.path.normpath(name)) for name in archive.getnames()}
     bad = [f"only in the layer: {name}" for name in got.keys() - want.keys()]
     bad += [f"not in the layer: {name}" for name in want.keys() - got.keys()]
     for name in sorted(want.keys() & got.keys()):

@@ -92,7 +92,7 @@ EOF
 
 @test "ten machines start at a time" {
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		hull run --rm --isolation vm -m 96m busybox echo "machine $i" >"$store/host/said.$i" &
+		hull run --rm --isolation vm -m 96m busybox echo "machine $i" >"$store/host/said.$i" 3>&- &
 	done
 	wait
 	for i in 1 2 3 4 5 6 7 8 9 10; do

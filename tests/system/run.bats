@@ -17,13 +17,25 @@ teardown() { remove_containers; }
 	expect "from the shell"
 }
 
+# Nothing of ours is in the host's mount table.
+mounts_are_gone() {
+	! grep -qF "$HULL_RUN_ROOT" /proc/self/mountinfo
+}
+
 @test "the last run lets go of its layers, with --rm and without" {
-	hull run --rm busybox true
-	run grep -F "$HULL_RUN_ROOT" /proc/self/mountinfo
-	expect ""
-	hull run --name kept busybox true
-	run grep -F "$HULL_RUN_ROOT" /proc/self/mountinfo
-	expect ""
+	for options in "--rm" ""; do
+		# shellcheck disable=SC2086
+		hull run -d $options --name first busybox sleep 1000000
+		# shellcheck disable=SC2086
+		hull run -d $options --name last busybox sleep 1000000
+		grep -qF "$HULL_RUN_ROOT" /proc/self/mountinfo
+		hull kill first
+		hull wait first || true
+		grep -qF "$HULL_RUN_ROOT" /proc/self/mountinfo
+		hull kill last
+		await mounts_are_gone
+		hull rm -f first last >/dev/null 2>&1 || true
+	done
 }
 
 @test "a flag that Docker has and Hull lacks is refused by name" {
@@ -220,7 +232,7 @@ teardown() { remove_containers; }
 }
 
 @test "a killed client leaves the workload running" {
-	hull run --name lives busybox sleep 1000000 &
+	hull run --name lives busybox sleep 1000000 3>&- &
 	local client=$!
 	await sh -c 'hull inspect --format "{{.State.Running}}" lives | grep true'
 	kill -9 $client
@@ -343,7 +355,7 @@ teardown() { remove_containers; }
 
 @test "--sig-proxy passes signals on, unless it is off" {
 	hull run --name proxied busybox sh -c \
-		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out" &
+		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out" 3>&- &
 	local client=$!
 	await grep -q ready "$store/out"
 	kill -TERM $client
@@ -351,7 +363,7 @@ teardown() { remove_containers; }
 	wait $client || status=$?
 	[ "$status" = 7 ]
 	hull run --name alone --sig-proxy=false busybox sh -c \
-		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out2" &
+		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out2" 3>&- &
 	client=$!
 	await grep -q ready "$store/out2"
 	kill -TERM $client

@@ -251,7 +251,7 @@ import_small() {
 
 @test "a command in the foreground has mounts of its own while it is the only one" {
 	mkfifo "$store/in"
-	hull run --rm --name alone -i busybox cat <"$store/in" >"$store/out" &
+	hull run --rm --name alone -i busybox cat <"$store/in" >"$store/out" 3>&- &
 	exec 7>"$store/in"
 	echo up >&7
 	await grep -q up "$store/out"
@@ -333,7 +333,7 @@ one:latest"
 @test "save -o writes to a fifo or a link and leaves it what it is" {
 	hull save -o "$store/a.tar" busybox
 	mkfifo "$store/fifo"
-	cat "$store/fifo" >"$store/b.tar" &
+	cat "$store/fifo" >"$store/b.tar" 3>&- &
 	reader=$!
 	hull save -o "$store/fifo" busybox
 	wait "$reader"

@@ -27,7 +27,7 @@ say() {
 	mkfifo "$place/in"
 	rm -f "$place/out"
 	exec 7<>"$place/in"
-	hull vm run --kernel "$place/tiny" "$@" <"$place/in" >"$place/out" 2>"$place/err" 7>&- &
+	hull vm run --kernel "$place/tiny" "$@" <"$place/in" >"$place/out" 2>"$place/err" 7>&- 3>&- &
 	local pid=$!
 	await grep -q hello "$place/out"
 	printf %s "$text" >&7
@@ -76,7 +76,7 @@ kernel_here() {
 @test "SIGKILL of hull ends the machine, SIGTERM too" {
 	for signal in KILL TERM; do
 		rm -f "$place/out"
-		hull vm run --kernel "$place/tiny" -m 128m </dev/null >"$place/out" &
+		hull vm run --kernel "$place/tiny" -m 128m </dev/null >"$place/out" 3>&- &
 		pid=$!
 		await grep -q hello "$place/out"
 		machine=$(pgrep -P $pid)
@@ -168,7 +168,7 @@ kernel_here() {
 	(cd "$place/button" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
 	rm -f "$place/out"
 	hull vm run --kernel "$kernel" --initrd "$place/initramfs" -m 256m \
-		--cmdline "console=ttyS0 quiet" </dev/null >"$place/out" &
+		--cmdline "console=ttyS0 quiet" </dev/null >"$place/out" 3>&- &
 	pid=$!
 	AWAIT_S=${AWAIT_S:-60} await grep -q "press it" "$place/out"
 	kill -TERM $pid
