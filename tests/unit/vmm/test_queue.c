@@ -269,7 +269,7 @@ static void test_concurrent(void **state UNUSED)
 		struct pollfd bell = { .fd = d.bell_fd, .events = POLLIN };
 		uint64_t count;
 
-		assert_int_equal(poll(&bell, 1, 10000), 1);
+		assert_int_equal(poll(&bell, 1, 60000), 1);
 		assert_int_equal(read(d.bell_fd, &count, sizeof(count)), sizeof(count));
 		do {
 			while (virtq_pop(&f->q, &chain)) {
