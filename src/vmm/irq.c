@@ -88,11 +88,6 @@ void irq_route(struct irq_router *router, unsigned message, uint64_t address, ui
 		(struct irq_message){ .address = address, .data = data, .routed = true };
 }
 
-void irq_unroute(struct irq_router *router, unsigned message)
-{
-	router->messages[message].routed = false;
-}
-
 int irq_commit(const struct irq_router *router)
 {
 	struct kvm_irq_routing *table = router->table;

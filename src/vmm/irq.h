@@ -73,7 +73,6 @@ int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_fi
 
 /* Change messages, then put the table into force once with irq_commit(). */
 void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data);
-void irq_unroute(struct irq_router *router, unsigned message);
 int irq_commit(const struct irq_router *router);
 
 /* Raise whatever @event_fd is connected with. Never blocks. */

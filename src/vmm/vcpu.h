@@ -78,7 +78,7 @@ struct vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool has_thread;
-	uint64_t port_exits, mmio_exits, other_exits; /* written by its thread alone */
+	uint64_t port_exits, mmio_exits; /* written by its thread alone */
 };
 
 /**

@@ -321,6 +321,5 @@ void vmm_get_stats(const struct vmm *vmm, struct vmmproto_stats *ret)
 
 		ret->port_exits += __atomic_load_n(&vcpu->port_exits, __ATOMIC_RELAXED);
 		ret->mmio_exits += __atomic_load_n(&vcpu->mmio_exits, __ATOMIC_RELAXED);
-		ret->other_exits += __atomic_load_n(&vcpu->other_exits, __ATOMIC_RELAXED);
 	}
 }

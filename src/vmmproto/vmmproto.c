@@ -209,7 +209,6 @@ static void field_msg(struct cursor *c, struct vmmproto_msg *msg)
 		field_text(c, msg->text, VMMPROTO_TEXT_MAX);
 		field_u64(c, &msg->stats.port_exits);
 		field_u64(c, &msg->stats.mmio_exits);
-		field_u64(c, &msg->stats.other_exits);
 		break;
 	case VMMPROTO_END:
 		field_u32(c, &end);

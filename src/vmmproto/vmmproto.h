@@ -165,7 +165,7 @@ struct vmmproto_config {
 
 /* What the machine has done so far. */
 struct vmmproto_stats {
-	uint64_t port_exits, mmio_exits, other_exits;
+	uint64_t port_exits, mmio_exits;
 };
 
 /**

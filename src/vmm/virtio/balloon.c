@@ -21,23 +21,19 @@
 #define QUEUE_SIZE 128
 #define PAGE_BYTES (4 * KIB)
 #define PFNS_MAX 1024 /* of a chain; Linux sends 256 */
-#define FIGURES_MAX 64
 #define CHAINS_AT_A_TIME 8
 #define PCI_CLASS_OTHER 0x00ff00
 
 struct virtio_balloon {
 	struct virtio_device dev; /* first, so that the device is the balloon */
 	struct virtio_balloon_config config;
-	struct virtio_balloon_stats stats;
 };
 
-/* Queues exist only for features that were agreed on, which moves the later ones. */
-enum role {
-	ROLE_INFLATE,
-	ROLE_DEFLATE,
-	ROLE_FIGURES,
-	ROLE_REPORT,
-	ROLE_NONE,
+enum queue {
+	INFLATE,
+	DEFLATE,
+	REPORT, /* where it was agreed on */
+	QUEUES,
 };
 
 const struct confine_list virtio_balloon_calls =
@@ -47,18 +43,6 @@ const struct confine_list virtio_balloon_calls =
 static struct virtio_balloon *balloon_of(struct virtio_device *dev)
 {
 	return (struct virtio_balloon *)dev;
-}
-
-static enum role role_of(const struct virtio_device *dev, unsigned queue)
-{
-	if (queue <= ROLE_DEFLATE)
-		return (enum role)queue;
-	if (!virtio_has(dev, VIRTIO_BALLOON_F_STATS_VQ))
-		queue++;
-	if (queue == ROLE_REPORT && !virtio_has(dev, VIRTIO_BALLOON_F_REPORTING))
-		return ROLE_NONE;
-
-	return queue <= ROLE_REPORT ? (enum role)queue : ROLE_NONE;
 }
 
 /* Pages in runs: neighbours, in either direction, go back with one call. */
@@ -131,7 +115,6 @@ static uint64_t address_of(const struct memory *memory, const unsigned char *at)
 static enum virtio_verdict report(struct virtio_device *dev, unsigned queue UNUSED,
 				  struct virtq_chain *chain)
 {
-	struct virtio_balloon *balloon = balloon_of(dev);
 	const struct memory *memory = dev->env.memory;
 
 	for (unsigned i = 0; i < chain->writable_len; i++) {
@@ -140,84 +123,21 @@ static enum virtio_verdict report(struct virtio_device *dev, unsigned queue UNUS
 		uint64_t first = (start + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 		uint64_t end = (start + range->iov_len) / PAGE_BYTES * PAGE_BYTES;
 
-		if (start == UINT64_MAX || end <= first)
-			continue;
-		if (memory_discard(memory, GPA(first), end - first) == 0)
-			balloon->stats.reported_bytes += end - first;
+		if (start != UINT64_MAX && first < end)
+			(void)memory_discard(memory, GPA(first), end - first);
 	}
 
 	return VIRTIO_DONE;
 }
 
-static void take_figure(struct virtio_balloon_stats *stats, uint16_t tag, uint64_t value)
-{
-	switch (tag) {
-	case VIRTIO_BALLOON_S_MEMFREE:
-		stats->free_bytes = value;
-		break;
-	case VIRTIO_BALLOON_S_MEMTOT:
-		stats->total_bytes = value;
-		break;
-	case VIRTIO_BALLOON_S_AVAIL:
-		stats->available_bytes = value;
-		break;
-	case VIRTIO_BALLOON_S_CACHES:
-		stats->cache_bytes = value;
-		break;
-	case VIRTIO_BALLOON_S_MAJFLT:
-		stats->major_faults = value;
-		break;
-	default:
-		break;
-	}
-}
-
-/* Read the figures and leave the chain where it is. */
-static enum virtio_verdict read_figures(struct virtio_device *dev, unsigned queue UNUSED,
-					struct virtq_chain *chain)
-{
-	struct virtio_balloon *balloon = balloon_of(dev);
-	struct virtio_balloon_stat stat;
-
-	for (unsigned i = 0; i < FIGURES_MAX; i++) {
-		if (virtq_chain_read(chain, &stat, sizeof(stat)) < sizeof(stat))
-			break;
-		take_figure(&balloon->stats, le16toh(stat.tag), le64toh(stat.val));
-	}
-	balloon->stats.updates++;
-
-	return VIRTIO_LATER;
-}
-
-void virtio_balloon_ask(struct virtio_balloon *balloon)
-{
-	struct virtio_device *dev = &balloon->dev;
-	struct virtq *q = &dev->queues[ROLE_FIGURES];
-	struct virtq_chain chain;
-
-	if (!virtio_running(dev) || role_of(dev, ROLE_FIGURES) != ROLE_FIGURES)
-		return;
-	if (virtq_pop(q, &chain))
-		virtq_push(q, chain.head, 0);
-	(void)virtq_unmute(q);
-	virtio_signal(dev, ROLE_FIGURES);
-	virtio_check(dev);
-}
-
 static bool kick(struct virtio_device *dev, unsigned queue)
 {
-	switch (role_of(dev, queue)) {
-	case ROLE_INFLATE:
+	if (queue == INFLATE)
 		return virtio_drain(dev, queue, inflate);
-	case ROLE_DEFLATE:
+	if (queue == DEFLATE)
 		return virtio_drain(dev, queue, deflate);
-	case ROLE_FIGURES:
-		return virtio_drain(dev, queue, read_figures);
-	case ROLE_REPORT:
-		return virtio_drain(dev, queue, report);
-	default:
-		return false;
-	}
+
+	return virtio_has(dev, VIRTIO_BALLOON_F_REPORTING) && virtio_drain(dev, queue, report);
 }
 
 static bool reset(struct virtio_device *dev)
@@ -234,18 +154,17 @@ static const struct virtio_ops ops = {
 
 int virtio_balloon_new(const struct virtio_env *env, struct virtio_balloon **ret, struct err *err)
 {
-	static const uint16_t sizes[] = { QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE };
+	static const uint16_t sizes[QUEUES] = { QUEUE_SIZE, QUEUE_SIZE, QUEUE_SIZE };
 	struct virtio_balloon *balloon = calloc(1, sizeof(*balloon));
 	struct virtio_spec spec = {
 		.name = "balloon",
 		.ops = &ops,
 		.type = VIRTIO_ID_BALLOON,
 		.class_code = PCI_CLASS_OTHER,
-		.features = VIRTIO_FEATURE(VIRTIO_BALLOON_F_STATS_VQ) |
-			    VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) |
+		.features = VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) |
 			    VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING),
 		.queue_sizes = sizes,
-		.queues_len = ARRAY_SIZE(sizes),
+		.queues_len = QUEUES,
 		.vectors = VIRTIO_SHARED_VECTORS,
 		/* What follows is for features that are not offered. */
 		.config_bytes = offsetof(struct virtio_balloon_config, free_page_hint_cmd_id),
@@ -257,9 +176,6 @@ int virtio_balloon_new(const struct virtio_env *env, struct virtio_balloon **ret
 
 	if (!balloon)
 		return err_set(err, ENOMEM, "balloon: no memory");
-	balloon->stats.free_bytes = balloon->stats.total_bytes = UINT64_MAX;
-	balloon->stats.available_bytes = balloon->stats.cache_bytes = UINT64_MAX;
-	balloon->stats.major_faults = UINT64_MAX;
 	spec.config = &balloon->config;
 	r = virtio_init(&balloon->dev, &spec, env, err);
 	if (r < 0) {
@@ -284,13 +200,6 @@ void virtio_balloon_set_target(struct virtio_balloon *balloon, uint64_t bytes)
 	balloon->config.num_pages =
 		htole32((uint32_t)MIN(bytes / PAGE_BYTES, (uint64_t)UINT32_MAX));
 	virtio_config_changed(&balloon->dev);
-}
-
-void virtio_balloon_get_stats(const struct virtio_balloon *balloon,
-			      struct virtio_balloon_stats *ret)
-{
-	*ret = balloon->stats;
-	ret->held_bytes = le32toh(balloon->config.actual) * PAGE_BYTES;
 }
 
 struct virtio_device *virtio_balloon_device(struct virtio_balloon *balloon)

@@ -39,7 +39,6 @@ enum announce {
 	ANNOUNCE_CONSOLE = 1 << 1,
 	ANNOUNCE_NAME = 1 << 2,
 	ANNOUNCE_OPEN = 1 << 3,
-	ANNOUNCE_SIZE = 1 << 4,
 };
 
 struct port {
@@ -97,9 +96,6 @@ static void watch(struct port *port, struct loop_source *source, uint32_t events
 static void write_message(struct port *port, uint8_t bits, struct virtq_chain *chain)
 {
 	struct virtio_console_control head = { .id = htole32(port->id), .value = htole16(1) };
-	const struct virtio_console_config *config = &port->console->config;
-	/* Linux has them in this order; the specification says otherwise. */
-	__le16 size[2] = { config->rows, config->cols };
 	const void *body = NULL;
 	size_t body_len = 0;
 	uint16_t event = VIRTIO_CONSOLE_PORT_ADD;
@@ -116,11 +112,6 @@ static void write_message(struct port *port, uint8_t bits, struct virtq_chain *c
 	case ANNOUNCE_OPEN:
 		event = VIRTIO_CONSOLE_PORT_OPEN;
 		head.value = htole16(!port->state.host_closed);
-		break;
-	case ANNOUNCE_SIZE:
-		event = VIRTIO_CONSOLE_RESIZE;
-		body = size;
-		body_len = sizeof(size);
 		break;
 	default:
 		break;
@@ -274,8 +265,6 @@ static enum virtio_verdict control_chain(struct virtio_device *dev, unsigned que
 
 		if (port->is_console)
 			bits |= ANNOUNCE_CONSOLE;
-		if (port->is_console && console->config.cols)
-			bits |= ANNOUNCE_SIZE;
 		if (port->name[0])
 			bits |= ANNOUNCE_NAME;
 		announce(port, bits);
@@ -382,8 +371,7 @@ int virtio_console_new(const struct virtio_env *env, const struct virtio_console
 		.ops = &ops,
 		.type = VIRTIO_ID_CONSOLE,
 		.class_code = PCI_CLASS_OTHER_COMMUNICATION,
-		.features = VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) |
-			    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE),
+		.features = VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT),
 		.queue_sizes = sizes,
 		.queues_len = (unsigned)(2 * ports_len + 2),
 		.vectors = VIRTIO_SHARED_VECTORS,
@@ -435,16 +423,6 @@ void virtio_console_free(struct virtio_console *console)
 	free(console);
 }
 
-void virtio_console_resize(struct virtio_console *console, uint16_t columns, uint16_t rows)
-{
-	console->config.cols = htole16(columns);
-	console->config.rows = htole16(rows);
-	virtio_config_changed(&console->dev);
-	for (size_t i = 0; i < console->ports_len; i++)
-		if (console->ports[i].is_console && console->ports[i].state.guest_open)
-			announce(&console->ports[i], ANNOUNCE_SIZE);
-}
-
 struct virtio_device *virtio_console_device(struct virtio_console *console)
 {
 	return &console->dev;
@@ -452,18 +430,13 @@ struct virtio_device *virtio_console_device(struct virtio_console *console)
 
 void virtio_console_save(const struct virtio_console *console, struct virtio_console_state *ret)
 {
-	*ret = (struct virtio_console_state){
-		.columns = le16toh(console->config.cols),
-		.rows = le16toh(console->config.rows),
-	};
+	*ret = (struct virtio_console_state){ 0 };
 	for (size_t i = 0; i < console->ports_len; i++)
 		ret->ports[i] = console->ports[i].state;
 }
 
 void virtio_console_load(struct virtio_console *console, const struct virtio_console_state *state)
 {
-	console->config.cols = htole16(state->columns);
-	console->config.rows = htole16(state->rows);
 	for (size_t i = 0; i < console->ports_len; i++)
 		console->ports[i].state = state->ports[i];
 }

@@ -44,9 +44,6 @@ int virtio_console_new(const struct virtio_env *env, const struct virtio_console
 		       size_t ports_len, struct virtio_console **ret, struct err *err);
 void virtio_console_free(struct virtio_console *console);
 
-/* The terminal has another size now. */
-void virtio_console_resize(struct virtio_console *console, uint16_t columns, uint16_t rows);
-
 /* What the machine plugs in; it lives as long as @console. */
 struct virtio_device *virtio_console_device(struct virtio_console *console);
 
@@ -59,7 +56,6 @@ struct virtio_console_port_state {
 };
 
 struct virtio_console_state {
-	uint16_t columns, rows;
 	struct virtio_console_port_state ports[VIRTIO_CONSOLE_PORTS_MAX];
 };
 

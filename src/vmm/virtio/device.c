@@ -117,19 +117,15 @@ bool virtio_drain(struct virtio_device *dev, unsigned queue,
 	/* A look that finds nothing counts as well: the driver may feign chains that are gone
 	 * again. */
 	for (; more && budget > 0; budget--) {
-		enum virtio_verdict verdict;
-
 		if (!virtq_pop(q, &chain)) {
 			more = virtq_unmute(q);
 			continue;
 		}
-		verdict = handle(dev, queue, &chain);
-		if (verdict == VIRTIO_LATER) {
+		if (handle(dev, queue, &chain) == VIRTIO_LATER) {
 			virtq_unpop(q);
 			break;
 		}
-		if (verdict == VIRTIO_DONE)
-			virtq_push(q, chain.head, chain.written_bytes);
+		virtq_push(q, chain.head, chain.written_bytes);
 	}
 	virtio_signal(dev, queue);
 

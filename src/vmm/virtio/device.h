@@ -68,14 +68,12 @@ struct virtio_env {
  * @kick:	the driver added chains to a queue that runs. Returns true when it left some
  *		because others are to have their turn
  * @changed:	virtio_changed() was called: for a device whose queues another process serves
- * @config_written: the driver wrote @bytes of configuration at @offset
  */
 struct virtio_ops {
 	int (*activate)(struct virtio_device *dev);
 	bool (*reset)(struct virtio_device *dev);
 	bool (*kick)(struct virtio_device *dev, unsigned queue);
 	void (*changed)(struct virtio_device *dev);
-	void (*config_written)(struct virtio_device *dev, size_t offset, size_t bytes);
 };
 
 /**
@@ -206,7 +204,6 @@ void virtio_check(struct virtio_device *dev);
 
 enum virtio_verdict {
 	VIRTIO_DONE = 0, /* give the chain back with what was written */
-	VIRTIO_KEEP,	 /* the device will push it later */
 	VIRTIO_LATER,	 /* as if it had not been taken; stop */
 };
 

@@ -68,7 +68,6 @@ struct virtio_net {
 	struct virtio_net_config config;
 	struct virtio_net_state state;
 	bool settled;
-	struct virtio_net_stats stats;
 	struct pair *pairs;
 	unsigned pairs_len;
 };
@@ -176,16 +175,13 @@ static enum delivery deliver(struct pair *pair, struct virtq *q)
 			virtq_unpop(q);
 		return virtq_unmute_beyond(q, seen) ? MORE_BUFFERS : NO_BUFFERS;
 	}
-	if (done < pair->packet_bytes) { /* too large for this driver */
-		net->stats.received_dropped++;
+	if (done < pair->packet_bytes) { /* too large for this driver: dropped */
 		for (; n > 0; n--)
 			virtq_unpop(q);
 	} else if (count) {
 		__le16 number = htole16((uint16_t)n);
 
 		memcpy(count, &number, sizeof(number));
-		net->stats.received_packets++;
-		net->stats.received_bytes += pair->packet_bytes - HEAD_BYTES;
 	}
 	for (unsigned i = 0; i < n; i++)
 		virtq_push(q, used[i].head, used[i].bytes);
@@ -238,8 +234,7 @@ static void receive(struct pair *pair)
 static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue,
 				    struct virtq_chain *chain)
 {
-	struct virtio_net *net = net_of(dev);
-	struct pair *pair = &net->pairs[queue / 2];
+	struct pair *pair = &net_of(dev)->pairs[queue / 2];
 	struct virtio_net_hdr_mrg_rxbuf head;
 	struct iovec iov[VIRTQ_SIZE_MAX + 1] = { { &head, sizeof(head) } };
 	ssize_t n = -1;
@@ -256,12 +251,6 @@ static enum virtio_verdict transmit(struct virtio_device *dev, unsigned queue,
 			return VIRTIO_LATER;
 		}
 	}
-	if (n < 0) {
-		net->stats.sent_dropped++;
-		return VIRTIO_DONE;
-	}
-	net->stats.sent_packets++;
-	net->stats.sent_bytes += chain->readable_bytes;
 
 	return VIRTIO_DONE;
 }
@@ -354,7 +343,7 @@ static const struct virtio_ops ops = {
 	 VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) |   \
 	 VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | \
 	 VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |         \
-	 VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | VIRTIO_FEATURE(VIRTIO_NET_F_MTU))
+	 VIRTIO_FEATURE(VIRTIO_NET_F_MTU))
 
 static int init_pair(struct pair *pair, struct err *err)
 {
@@ -397,7 +386,6 @@ static int init(struct virtio_net *net, const struct virtio_env *env,
 		spec.queues_len++;
 	}
 	memcpy(net->config.mac, options->mac, sizeof(net->config.mac));
-	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	net->config.mtu = htole16(options->mtu ? options->mtu : DEFAULT_MTU);
 	net->config.max_virtqueue_pairs = htole16((uint16_t)net->pairs_len);
 	net->state.pairs = 1;
@@ -474,7 +462,6 @@ void virtio_net_free(struct virtio_net *net)
 void virtio_net_save(const struct virtio_net *net, struct virtio_net_state *ret)
 {
 	*ret = net->state;
-	ret->status = le16toh(net->config.status);
 }
 
 void virtio_net_load(struct virtio_net *net, const struct virtio_net_state *state)
@@ -482,19 +469,7 @@ void virtio_net_load(struct virtio_net *net, const struct virtio_net_state *stat
 	unsigned pairs = MIN((unsigned)state->pairs, net->pairs_len);
 
 	net->state.pairs = (uint16_t)MAX(pairs, 1U);
-	net->config.status = htole16(state->status);
 	net->settled = false;
-}
-
-void virtio_net_set_link(struct virtio_net *net, bool up)
-{
-	net->config.status = htole16(up ? VIRTIO_NET_S_LINK_UP : 0);
-	virtio_config_changed(&net->dev);
-}
-
-void virtio_net_get_stats(const struct virtio_net *net, struct virtio_net_stats *ret)
-{
-	*ret = net->stats;
 }
 
 struct virtio_device *virtio_net_device(struct virtio_net *net)

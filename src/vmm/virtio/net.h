@@ -44,22 +44,9 @@ int virtio_net_new(const struct virtio_env *env, const struct virtio_net_options
 		   struct virtio_net **ret, struct err *err);
 void virtio_net_free(struct virtio_net *net);
 
-/* Tell the guest that the cable is in, or out. */
-void virtio_net_set_link(struct virtio_net *net, bool up);
-
-/* Figures since the machine was made, from the guest's point of view. */
-struct virtio_net_stats {
-	uint64_t received_packets, received_bytes, received_dropped;
-	uint64_t sent_packets, sent_bytes, sent_dropped;
-};
-
-/* Copy the figures. */
-void virtio_net_get_stats(const struct virtio_net *net, struct virtio_net_stats *ret);
-
 /* What a snapshot keeps beside struct virtio_saved; the rest is what the device is made of. */
 struct virtio_net_state {
 	uint16_t pairs; /* that the driver uses */
-	uint16_t status;
 };
 
 /* Copy the kind's own state, before virtio_load() when it is put back. */

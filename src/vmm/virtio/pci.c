@@ -213,8 +213,6 @@ static void write_config(struct virtio_device *dev, size_t offset, unsigned byte
 		return;
 	value = htole64(value);
 	memcpy((uint8_t *)dev->spec.config + offset, &value, bytes);
-	if (dev->spec.ops->config_written)
-		dev->spec.ops->config_written(dev, offset, bytes);
 }
 
 static uint64_t bar_read(void *ctx, uint32_t offset, unsigned bytes)

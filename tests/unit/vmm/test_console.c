@@ -161,17 +161,6 @@ static void test_host_closes(void **state)
 		assert_int_equal(guest_request(&f->g, AGENT_OUT, &buf, 1), 0);
 }
 
-static void test_resize(void **state)
-{
-	struct fixture *f = *state;
-
-	tell(&f->g, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	for (unsigned i = 0; i < 1000; i++) /* only the last one counts */
-		virtio_console_resize(f->console, (uint16_t)(80 + i), 24);
-	expect(&f->g, 0, VIRTIO_CONSOLE_RESIZE, 1, "\x18\0\x37\x04", 4); /* 24 rows of 1079 */
-	assert_int_equal(guest_read(&f->g, f->g.config, 2), 1079);
-}
-
 /* Bytes for a guest that gives no buffers wait with their sender. */
 static void test_host_floods(void **state)
 {
@@ -409,7 +398,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_handshake, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_closes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resize, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_floods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_gibibyte_of_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guest_floods, setup, teardown),

@@ -180,8 +180,6 @@ static void console_poke(void *thing, const uint8_t *bytes, size_t len)
 
 	(void)!write(v->stream_fd, bytes, len);
 	(void)!write(v->terminal_fd, bytes, len);
-	if (len > 0 && bytes[0] % 2)
-		virtio_console_resize(v->console, bytes[0], 24);
 	victim_drain(v->stream_fd);
 	victim_drain(v->terminal_fd);
 }
@@ -238,12 +236,8 @@ static void balloon_free(void *thing)
 
 static void balloon_poke(void *thing, const uint8_t *bytes, size_t len)
 {
-	struct virtio_balloon_stats stats;
-
 	if (len > 0 && bytes[0] % 2)
 		virtio_balloon_set_target(thing, bytes[0] * MIB);
-	virtio_balloon_ask(thing);
-	virtio_balloon_get_stats(thing, &stats);
 }
 
 static void balloon_works(struct lying_guest *g, void *thing UNUSED)

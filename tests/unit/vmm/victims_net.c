@@ -119,10 +119,8 @@ void net_poke(void *thing, const uint8_t *bytes, size_t len)
 {
 	struct net_victim *v = thing;
 
-	if (len > 0) { /* an empty packet would be the end of the socket */
+	if (len > 0) /* an empty packet would be the end of the socket */
 		(void)!write(v->fds[bytes[0] / 2 % v->pairs], bytes, len);
-		virtio_net_set_link(v->net, bytes[0] % 2);
-	}
 	for (unsigned i = 0; i < v->pairs; i++)
 		victim_drain(v->fds[i]);
 }
