@@ -113,11 +113,16 @@ int loop_signal_fd(const sigset_t *signals, struct err *err)
 	return fd < 0 ? err_sys(err, "make a signalfd") : fd;
 }
 
+/* As many as are due: one that is armed again meanwhile waits for the next turn. */
 static void run_timers(struct loop *loop)
 {
 	int64_t now_ns = clock_now_ns();
+	size_t due = 0;
 
-	while (loop->timers && loop->timers->deadline_ns <= now_ns) {
+	for (const struct loop_timer *timer = loop->timers; timer && timer->deadline_ns <= now_ns;
+	     timer = timer->next)
+		due++;
+	for (; due > 0 && loop->timers && loop->timers->deadline_ns <= now_ns; due--) {
 		struct loop_timer *timer = loop->timers;
 
 		loop_timer_disarm(loop, timer);

@@ -15,7 +15,7 @@
  *
  * Threads: accesses of the guest arrive on vCPU threads, events of descriptors on the thread of
  * the event loop. Both hold the machine's device lock (vmm.h) around every callback, so that
- * device code needs no lock of its own. Only pci_raise() may be called without it.
+ * device code needs no lock of its own. Nothing here may be called without it.
  */
 #ifndef VMM_PCI_H
 #define VMM_PCI_H
@@ -159,8 +159,7 @@ void pci_remove_doorbell(struct pci_function *fn, int event_fd);
  * @fn:		function
  * @vector:	number that the guest chose for a purpose; one that does not exist is ignored
  *
- * While it is masked the pending bit is set instead, and it is raised once unmasked. Without the
- * device lock this may only be called for a function whose vectors nobody changes.
+ * While it is masked the pending bit is set instead, and it is raised once unmasked.
  */
 void pci_raise(struct pci_function *fn, unsigned vector);
 

@@ -178,7 +178,8 @@ struct ticker {
 	struct loop *loop;
 	struct loop_timer timer;
 	struct ticker *disarms;
-	int rearms; /* so many times more, from within its callback */
+	int rearms;	  /* so many times more, from within its callback */
+	int64_t again_ns; /* when; 0: now */
 	int *order, *order_len;
 	int id;
 };
@@ -191,7 +192,7 @@ static void on_tick(void *ctx)
 	if (t->disarms)
 		loop_timer_disarm(t->loop, &t->disarms->timer);
 	if (t->rearms-- > 0)
-		loop_timer_arm(t->loop, &t->timer, clock_now_ns());
+		loop_timer_arm(t->loop, &t->timer, t->again_ns ? t->again_ns : clock_now_ns());
 }
 
 static void test_timer_order(void **state)
@@ -235,9 +236,13 @@ static void test_timer_callbacks(void **state)
 
 	(void)state;
 	assert_int_equal(loop_init(&loop, NULL), 0);
-	a = (struct ticker){ &loop, { .fn = on_tick, .ctx = &a }, &b, 0, order, &order_len, 1 };
-	b = (struct ticker){ &loop, { .fn = on_tick, .ctx = &b }, NULL, 0, order, &order_len, 2 };
-	c = (struct ticker){ &loop, { .fn = on_tick, .ctx = &c }, NULL, 3, order, &order_len, 3 };
+	a = (struct ticker){ &loop, { .fn = on_tick, .ctx = &a }, &b, 0, 0, order, &order_len, 1 };
+	b =
+		(struct ticker){ &loop, { .fn = on_tick, .ctx = &b }, NULL, 0, 0, order, &order_len,
+				 2 };
+	c =
+		(struct ticker){ &loop, { .fn = on_tick, .ctx = &c }, NULL, 3, 0, order, &order_len,
+				 3 };
 	loop_timer_arm(&loop, &a.timer, 1);
 	loop_timer_arm(&loop, &b.timer, 2);
 	loop_timer_arm(&loop, &c.timer, 3);
@@ -249,6 +254,25 @@ static void test_timer_callbacks(void **state)
 		assert_int_equal(order[i], 3);
 	assert_false(a.timer.armed || b.timer.armed || c.timer.armed);
 	assert_null(loop.timers);
+	loop_done(&loop);
+}
+
+/* One that is always due again does not keep the loop from everything else. */
+static void test_timer_always_due(void **state)
+{
+	int order[4], order_len = 0;
+	struct ticker t = { .rearms = 3, .again_ns = 1, .order = order, .order_len = &order_len };
+	struct loop loop;
+
+	(void)state;
+	assert_int_equal(loop_init(&loop, NULL), 0);
+	t.loop = &loop;
+	t.timer = (struct loop_timer){ .fn = on_tick, .ctx = &t };
+	loop_timer_arm(&loop, &t.timer, 1);
+	for (int i = 1; i <= 4; i++) {
+		once(&loop);
+		assert_int_equal(order_len, i);
+	}
 	loop_done(&loop);
 }
 
@@ -368,15 +392,11 @@ static void test_waits_without_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_removes_itself),
-		cmocka_unit_test(test_removes_another),
-		cmocka_unit_test(test_timer_order),
-		cmocka_unit_test(test_timer_callbacks),
-		cmocka_unit_test(test_timer_wakes),
-		cmocka_unit_test(test_waits_without_lock),
-		cmocka_unit_test(test_run_stops),
-		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_events),		cmocka_unit_test(test_removes_itself),
+		cmocka_unit_test(test_removes_another), cmocka_unit_test(test_timer_order),
+		cmocka_unit_test(test_timer_callbacks), cmocka_unit_test(test_timer_always_due),
+		cmocka_unit_test(test_timer_wakes),	cmocka_unit_test(test_waits_without_lock),
+		cmocka_unit_test(test_run_stops),	cmocka_unit_test(test_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
