@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
@@ -14,6 +15,8 @@
 #include "image/erofs.h"
 #include "image/ingest.h"
 #include "image/jail.h"
+
+#define SPARE_FDS 64 /* of this process beside those of layers */
 
 /* Descriptors of all layers: EROFS files, then skeletons, then the archive that is written. */
 struct layers {
@@ -61,6 +64,18 @@ bool cover_is_needed(const int *traits, size_t len)
 	}
 
 	return false;
+}
+
+/* Each layer has two, and the jailed child copies them all before it closes any. */
+static void allow_fds(size_t layers_len)
+{
+	const rlim_t want = 4 * layers_len + SPARE_FDS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = MIN(want, limit.rlim_max);
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Opens the layers' files. 1: they need a cover: their skeletons are open too; 0: they do not. */
@@ -161,6 +176,7 @@ int cover_make(struct store *s, const struct strv *diff_ids, char ret_diff_id[ST
 	for (size_t i = 0; i < fds_len(&layers); i++)
 		layers.fds[i] = -1;
 	ret_diff_id[0] = '\0';
+	allow_fds(layers.len);
 	r = open_layers(s, diff_ids, &layers, err);
 	if (r > 0)
 		r = make(s, &layers, ret_diff_id, err);

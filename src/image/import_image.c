@@ -12,6 +12,9 @@
 #include "image/cover.h"
 #include "image/import_priv.h"
 
+/* Layers of one image, its cover among them: what overlayfs can have below (OVL_MAX_STACK). */
+#define MAX_LAYERS 500
+
 int import_document(struct importer *im, const char *name, struct document *ret, struct err *err)
 {
 	int r = archive_read(im->archive, name, IMPORT_MAX_DOCUMENT_BYTES, &ret->text, &ret->len,
@@ -73,6 +76,10 @@ int import_add(struct importer *im, const struct document *config, const struct 
 		return r;
 	out.covered = layers[out.layers_len].diff_id[0] != '\0';
 	out.layers_len += out.covered;
+	if (out.layers_len > MAX_LAYERS)
+		return err_setk(err, ERR_UNSUPPORTED, E2BIG,
+				"the image has %zu layers%s, and no more than %d can be shown",
+				out.layers_len, out.covered ? " with its cover" : "", MAX_LAYERS);
 	memcpy(out.id, config->digest, sizeof(out.id));
 	memcpy(out.manifest_digest, manifest->digest, sizeof(out.manifest_digest));
 	for (size_t i = 0; i < image->diff_ids.len; i++)

@@ -155,20 +155,29 @@ int jail_seal(struct err *err)
 	return 0;
 }
 
-void jail_keep_fds(int *fds, size_t fds_len)
+int jail_keep_fds(int *fds, size_t fds_len, struct err *err)
 {
 	int first = 3, end = first + (int)fds_len;
 
 	/* Out of the way first, so that no target is still a source. */
-	for (size_t i = 0; i < fds_len; i++)
-		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, end);
+	for (size_t i = 0; i < fds_len; i++) {
+		int fd = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, end);
+
+		if (fds[i] >= 0 && fd < 0)
+			return err_sys(err, "keeping descriptors");
+		fds[i] = fd;
+	}
 	(void)close_range((unsigned)first, (unsigned)end - 1, 0);
+	/* Below the copies, so that the limit allows them. */
 	for (size_t i = 0; i < fds_len; i++)
-		fds[i] = dup3(fds[i], first + (int)i, O_CLOEXEC);
+		if (fds[i] >= 0)
+			fds[i] = dup3(fds[i], first + (int)i, O_CLOEXEC);
 	(void)close_range(0, (unsigned)first - 1, 0);
 	(void)close_range((unsigned)end, ~0U, 0);
 	/* Its reader gone, a write shall fail, not kill. */
 	(void)signal(SIGPIPE, SIG_IGN);
+
+	return 0;
 }
 
 /* What the child writes to its pipe, once. The parent believes none of it unchecked. */
@@ -183,8 +192,9 @@ static void child_main(const struct jail_job *job, int *fds)
 	struct report report = { .err = ERR_INIT };
 	int r;
 
-	jail_keep_fds(fds, job->fds_len + 1);
-	r = jail_enter(job->file_max_bytes, &report.err);
+	r = jail_keep_fds(fds, job->fds_len + 1, &report.err);
+	if (r == 0)
+		r = jail_enter(job->file_max_bytes, &report.err);
 	if (r == 0)
 		r = jail_seal(&report.err);
 	if (r == 0)

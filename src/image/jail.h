@@ -35,11 +35,18 @@ int jail_enter(uint64_t file_max_bytes, struct err *err);
 /* Install the filter in all threads. 0 or a negative errno. */
 int jail_seal(struct err *err);
 
-/*
- * In a child: the descriptors become 3, 4, ... in their order, and @fds says so; all others, the
- * standard streams too, are closed. Those that are not open stay so. SIGPIPE is ignored.
+/**
+ * jail_keep_fds() - In a child: close all descriptors but these, the standard streams too
+ * @fds:	those that are not -1 become 3, 4, ... by their place in the list, which says so
+ * @fds_len:	their number
+ * @err:	filled in on failure, may be NULL
+ *
+ * SIGPIPE is ignored.
+ *
+ * Return: 0, or -EMFILE where the limit does not allow twice as many: then all of the list are
+ *	   still open, and so are others.
  */
-void jail_keep_fds(int *fds, size_t fds_len);
+int jail_keep_fds(int *fds, size_t fds_len, struct err *err);
 
 /**
  * struct jail_job - what a jailed child does

@@ -49,9 +49,11 @@ static void run_child(const struct unpack_fds *given, unsigned max_ratio,
 static void run_child(const struct unpack_fds *given, unsigned max_ratio, const uint8_t seed[16])
 {
 	int list[] = { given->blob, given->layer, given->skeleton, given->report };
+	struct unpack_report report = { .err = ERR_INIT };
 	struct unpack_fds fds;
 
-	jail_keep_fds(list, ARRAY_SIZE(list));
+	if (jail_keep_fds(list, ARRAY_SIZE(list), &report.err) < 0)
+		_exit(fd_write_all(given->report, &report, sizeof(report)) < 0);
 	fds = (struct unpack_fds){ list[0], list[1], list[2], list[3] };
 	unpack_child(&fds, max_ratio, seed);
 }
