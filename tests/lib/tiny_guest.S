@@ -2,7 +2,8 @@
  *
  * tiny_guest.S - a PVH kernel that says hello, then echoes in capitals until it is told how to end
  *
- * "o" powers the machine off, "r" resets it, "f" makes a fault that cannot be handled.
+ * "o" powers the machine off, "r" resets it, "f" makes a fault that cannot be handled, "p" says by
+ * the panic port that it gives up.
  */
 	.section .note.pvh, "a", @note
 	.long 4, 4, 18
@@ -31,6 +32,8 @@ read:	mov	$0x3fd, %dx
 	je	reset
 	cmp	$'f', %al
 	je	fault
+	cmp	$'p', %al
+	je	panic
 	and	$0xdf, %al
 	call	put
 	jmp	read
@@ -49,7 +52,14 @@ reset:	mov	$0xcf9, %dx
 	out	%al, %dx
 	jmp	.
 fault:	lidt	none
-	int3
+	ud2
+	/* That of hull-vmm, then QEMU's pvpanic. */
+panic:	mov	$1, %al
+	mov	$0x603, %dx
+	out	%al, %dx
+	mov	$0x505, %dx
+	out	%al, %dx
+	jmp	.
 put:	mov	%al, %ah
 2:	mov	$0x3fd, %dx
 	in	%dx, %al

@@ -20,6 +20,10 @@ teardown_file() {
 	rm -rf "$place"
 }
 
+teardown() {
+	[ -z "${pid:-}" ] || kill -9 "$pid" 2>/dev/null || true
+}
+
 # say TEXT OPTION...: boot the tiny guest, type TEXT once it has greeted, collect what it says
 say() {
 	local text=$1
@@ -27,14 +31,41 @@ say() {
 	mkfifo "$place/in"
 	rm -f "$place/out"
 	exec 7<>"$place/in"
-	hull vm run --kernel "$place/tiny" "$@" <"$place/in" >"$place/out" 2>"$place/err" 7>&- 3>&- &
-	local pid=$!
+	hull vm run --kernel "$place/tiny" "$@" <"$place/in" >"$place/out" 2>"$place/err" 3>&- 7>&- &
+	pid=$!
 	await grep -q hello "$place/out"
 	printf %s "$text" >&7
-	status=0
-	wait $pid || status=$?
+	finish
 	exec 7>&-
 	rm "$place/in"
+}
+
+# Wait for the end of $pid: $status
+finish() {
+	status=0
+	wait $pid || status=$?
+	unset pid
+}
+
+# make_initramfs MODULE...: $place/initramfs with busybox, modules of $kernel, and the init on stdin
+make_initramfs() {
+	local module top=$place/initrd
+	rm -rf "$top"
+	mkdir -p "$top/bin"
+	cp "$(command -v busybox)" "$top/bin/busybox"
+	for module in "$@"; do
+		find "${kernel%/boot/*}/lib/modules/${kernel##*/vmlinuz-}" -name "$module.ko" -exec cp {} "$top" \;
+		[ -e "$top/$module.ko" ]
+	done
+	{
+		printf '%s\n' '#!/bin/busybox sh' 'export PATH=/bin' 'busybox mkdir -p /proc /sys /dev' \
+			'busybox mount -t proc proc /proc' 'busybox mount -t sysfs sys /sys' \
+			'busybox mount -t devtmpfs dev /dev'
+		for module in "$@"; do echo "busybox insmod /$module.ko"; done
+		cat
+	} >"$top/init"
+	chmod 755 "$top/init"
+	(cd "$top" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
 }
 
 # The hypervisors that run the tiny guest here.
@@ -64,6 +95,27 @@ kernel_here() {
 	done
 }
 
+@test "a triple fault is told by exit status 4, by QEMU as a reset" {
+	for machine in $(machines); do
+		say f --machine "$machine" -m 128m
+		if [ "$machine" = qemu ]; then
+			[ "$status" = 2 ]
+			grep -q 'asked for a reset' "$place/err"
+		else
+			[ "$status" = 4 ]
+			grep -q 'triple fault' "$place/err"
+		fi
+	done
+}
+
+@test "a panic that the guest tells of is told by exit status 3" {
+	for machine in $(machines); do
+		say p --machine "$machine" -m 128m
+		[ "$status" = 3 ]
+		grep -q 'the machine has ended: .*panic' "$place/err"
+	done
+}
+
 @test "long input arrives whole, however slowly it is read" {
 	text=$(head -c 3000 /dev/zero | tr '\0' a)
 	for machine in $(machines); do
@@ -82,8 +134,7 @@ kernel_here() {
 		machine=$(pgrep -P $pid)
 		[ -n "$machine" ]
 		kill -$signal $pid
-		status=0
-		wait $pid || status=$?
+		finish
 		[ "$status" = $((128 + $(kill -l $signal))) ]
 		await sh -c "! kill -0 $machine"
 	done
@@ -119,60 +170,50 @@ kernel_here() {
 
 @test "Debian's kernel boots with an initramfs and disks, one of them read-only" {
 	kernel_here
-	mkdir -p "$place/initrd/bin"
-	cp "$(command -v busybox)" "$place/initrd/bin/busybox"
-	cat >"$place/initrd/init" <<-'END'
-	#!/bin/busybox sh
-	export PATH=/bin
-	busybox mkdir -p /proc /sys /dev
-	busybox mount -t proc proc /proc
-	busybox mount -t devtmpfs dev /dev
+	make_initramfs virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk <<-'END'
 	echo "cmdline: $(busybox cat /proc/cmdline)"
 	echo "cpus: $(busybox nproc)"
+	for disk in /sys/block/vd*; do
+		name=$(busybox cat $disk/serial)
+		dev=/dev/${disk##*/}
+		echo "$name: $(busybox cat $disk/size) sectors, read-only $(busybox cat $disk/ro), says $(busybox head -n 1 $dev)"
+		echo "here was the guest" | busybox dd of=$dev bs=512 conv=notrunc,fsync 2>/dev/null
+	done
 	busybox poweroff -f
 	END
-	chmod 755 "$place/initrd/init"
-	(cd "$place/initrd" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
+	echo "first" >"$place/disk"
+	echo "second" >"$place/disk.ro"
 	truncate -s 1m "$place/disk"
-	cp "$place/disk" "$place/disk.ro"
+	truncate -s 2m "$place/disk.ro"
 	expect_status 0 hull vm run --kernel "$kernel" --initrd "$place/initramfs" -m 256m --cpus 2 \
 		--disk "$place/disk" --disk "$place/disk.ro:ro" --cmdline "console=ttyS0 quiet word=1" \
 		</dev/null
 	expect_part "cmdline: console=ttyS0 quiet word=1"
 	expect_part "cpus: 2"
+	expect_part "disk0: 2048 sectors, read-only 0, says first"
+	expect_part "disk1: 4096 sectors, read-only 1, says second"
+	[ "$(head -n 1 "$place/disk")" = "here was the guest" ]
+	[ "$(head -n 1 "$place/disk.ro")" = second ]
 }
 
 @test "SIGTERM presses the power button, and Debian's kernel tells its process 1" {
-	local modules module
 	kernel_here
-	modules=${kernel%/boot/*}/lib/modules/${kernel##*/vmlinuz-}/kernel/drivers
-	mkdir -p "$place/button/bin"
-	cp "$(command -v busybox)" "$place/button/bin/busybox"
-	for module in input/evdev acpi/button; do cp "$modules/$module.ko" "$place/button/"; done
-	cat >"$place/button/init" <<-'END'
-	#!/bin/busybox sh
-	export PATH=/bin
-	/bin/busybox mkdir -p /proc /sys /dev
-	/bin/busybox mount -t proc proc /proc
-	/bin/busybox mount -t devtmpfs dev /dev
-	/bin/busybox insmod /evdev.ko
-	/bin/busybox insmod /button.ko
+	make_initramfs evdev button <<-'END'
 	event=$(busybox grep -A 4 '"Power Button"' /proc/bus/input/devices | busybox grep -o 'event[0-9]*')
 	exec 3<"/dev/input/$event"
 	echo press it
-	/bin/busybox head -c 1 <&3 >/dev/null
+	busybox head -c 1 <&3 >/dev/null
 	echo it was pressed
-	/bin/busybox poweroff -f
+	busybox poweroff -f
 	END
-	chmod 755 "$place/button/init"
-	(cd "$place/button" && find . | busybox cpio -o -H newc 2>/dev/null) >"$place/initramfs"
 	rm -f "$place/out"
 	hull vm run --kernel "$kernel" --initrd "$place/initramfs" -m 256m \
 		--cmdline "console=ttyS0 quiet" </dev/null >"$place/out" 3>&- &
 	pid=$!
 	AWAIT_S=${AWAIT_S:-60} await grep -q "press it" "$place/out"
 	kill -TERM $pid
-	wait $pid
+	finish
+	[ "$status" = 0 ]
 	grep -q "it was pressed" "$place/out"
 }
 
