@@ -7,7 +7,6 @@
  * begins, so that none of its output is missed. The lock is let go before the wait.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/failpoint.h"
@@ -30,12 +29,12 @@ static void hint_at_survivor(struct engine *e, const struct engine_container *c,
 			 c->row.name);
 }
 
-/* Whatever went with its sandbox counts as killed: then there may be more to tell. */
+/* When its sandbox has died, the monitor has recorded why. */
 static void note_death(struct engine *e, const struct engine_container *c, struct engine_end *end)
 {
 	struct engine_state state;
 
-	if (end->exit_status == 128 + SIGKILL && engine_state_read(e, &c->row, &state, NULL) == 0)
+	if (engine_state_read(e, &c->row, &state, NULL) == 0)
 		(void)snprintf(end->error, sizeof(end->error), "%s", state.error);
 }
 

@@ -207,9 +207,7 @@ int monitor_stats(struct monitor_client *c, struct spec_stats *ret, struct err *
 
 	if (r < 0)
 		return r;
-	r = proto_get(&c->in, &reply, sizeof(reply), &rest);
-	if (r < 0)
-		return err_set(err, EPROTO, "the monitor sent a malformed reply");
+	(void)proto_get_reply(&c->in, &reply, &rest, NULL);
 
 	return spec_stats_decode(rest.at, rest.len, ret, err);
 }

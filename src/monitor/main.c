@@ -168,7 +168,9 @@ static int run(int sock_fd)
 	if (frame.header.type == PROTO_PROBE) {
 		int r = probe(frame.body, &err);
 
-		return proto_send_reply(sock_fd, PROTO_PROBE, r, 0, &err) < 0;
+		r = r < 0 ? proto_send_reply(sock_fd, PROTO_PROBE, r, 0, &err)
+			  : proto_send_document(sock_fd, PROTO_PROBE, &err, sizeof(err));
+		return r < 0;
 	}
 	if (frame.header.type != PROTO_START)
 		return 1;

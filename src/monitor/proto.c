@@ -79,8 +79,7 @@ int proto_send(int sock_fd, const struct proto_msg *msg, int64_t deadline_ns)
 
 int proto_send_reply(int sock_fd, enum proto_type to, int r, uint32_t value, const struct err *err)
 {
-	/* Of a probe that succeeds it holds a remark. */
-	bool with_err = err && (r < 0 || to == PROTO_PROBE);
+	bool with_err = err && r < 0;
 	struct {
 		struct proto_reply reply;
 		struct err err;
@@ -95,6 +94,20 @@ int proto_send_reply(int sock_fd, enum proto_type to, int r, uint32_t value, con
 		       "the error follows without a gap");
 	if (with_err)
 		body.err = *err;
+
+	return proto_send(sock_fd, &msg, 0);
+}
+
+int proto_send_document(int sock_fd, enum proto_type to, const void *document, size_t len)
+{
+	const struct proto_reply reply = { .to = (uint32_t)to };
+	auto_free char *body = malloc(sizeof(reply) + len);
+	struct proto_msg msg = { .type = PROTO_REPLY, .body = body, .len = sizeof(reply) + len };
+
+	if (!body)
+		return -ENOMEM;
+	memcpy(body, &reply, sizeof(reply));
+	memcpy(body + sizeof(reply), document, len);
 
 	return proto_send(sock_fd, &msg, 0);
 }
@@ -186,23 +199,32 @@ int proto_take_fd(struct proto_reader *in, size_t i)
 	return i < in->fds_len ? take_fd(in->fds[i]) : -1;
 }
 
+int proto_get_err(struct slice from, struct err *ret)
+{
+	struct err sent;
+
+	if (from.len != sizeof(sent))
+		return -EPROTO;
+	memcpy(&sent, from.at, sizeof(sent));
+	err_sanitize(&sent);
+	if (ret)
+		*ret = sent;
+
+	return 0;
+}
+
 int proto_get_reply(const struct proto_reader *in, struct proto_reply *ret, struct slice *ret_rest,
 		    struct err *err)
 {
-	struct err sent;
 	struct slice rest;
 
 	if (in->header.type != PROTO_REPLY || proto_get(in, ret, sizeof(*ret), &rest) < 0)
 		return err_set(err, EPROTO, "the monitor sent something else than a reply");
 	*ret_rest = rest;
-	if (ret->r >= 0 && ret->to != PROTO_PROBE)
+	if (ret->r >= 0)
 		return 0;
-	if (rest.len != sizeof(sent) || ret->r < -4095)
+	if (ret->r < -4095 || proto_get_err(rest, err) < 0)
 		return err_set(err, EPROTO, "the monitor sent a malformed reply");
-	memcpy(&sent, rest.at, sizeof(sent));
-	err_sanitize(&sent);
-	if (err)
-		*err = sent;
 
-	return MIN(ret->r, 0);
+	return ret->r;
 }

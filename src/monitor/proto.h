@@ -38,7 +38,7 @@
 
 enum proto_type {
 	PROTO_START = 1, /* struct proto_start, texts; descriptors: rw directory, layers */
-	PROTO_PROBE,	 /* level name */
+	PROTO_PROBE,	 /* level name; the reply carries a struct err that holds a remark */
 	PROTO_BEGIN,	 /* - */
 	PROTO_EXEC,	 /* struct proto_exec, process document */
 	PROTO_ATTACH,	 /* struct proto_attach; descriptors of the streams it names, in order */
@@ -156,6 +156,9 @@ int proto_send(int sock_fd, const struct proto_msg *msg, int64_t deadline_ns);
 /* A reply to @to: success with @value, or @r < 0 with @err. */
 int proto_send_reply(int sock_fd, enum proto_type to, int r, uint32_t value, const struct err *err);
 
+/* A reply to @to: success with a document. */
+int proto_send_document(int sock_fd, enum proto_type to, const void *document, size_t len);
+
 /**
  * struct proto_reader - a frame that is being received
  * @header:	its header, valid once @header_got is its size
@@ -195,6 +198,9 @@ const char *proto_next_text(struct slice *rest);
 
 /* Descriptor @i, which the caller now owns; -1 when there is none. */
 int proto_take_fd(struct proto_reader *in, size_t i);
+
+/* A struct err that came whole; @ret may be NULL. 0 or -EPROTO. */
+int proto_get_err(struct slice from, struct err *ret);
 
 /* Check a reply to @to: @ret and @ret_rest; its failure is returned with @err filled in. */
 int proto_get_reply(const struct proto_reader *in, struct proto_reply *ret, struct slice *ret_rest,

@@ -268,8 +268,6 @@ static int do_update(struct client *client, struct proto_reader *frame, struct a
 static int do_stats(struct client *client, struct proto_reader *frame, struct answer *answer)
 {
 	struct monitor *m = client->monitor;
-	struct proto_reply reply = { .to = PROTO_STATS };
-	auto_done(strbuf) body = STRBUF_INIT(64 * KIB);
 	struct spec_stats stats = { 0 };
 	auto_free char *text = NULL;
 	int r;
@@ -282,11 +280,7 @@ static int do_stats(struct client *client, struct proto_reader *frame, struct an
 		r = spec_stats_encode(&stats, &text, &answer->err);
 	if (r < 0)
 		return r;
-	if (strbuf_add(&body, &reply, sizeof(reply)) < 0 || strbuf_adds(&body, text) < 0)
-		return err_set(&answer->err, ENOMEM, "out of memory");
-	r = proto_send(
-		client->sock_fd,
-		&(struct proto_msg){ .type = PROTO_REPLY, .body = body.text, .len = body.len }, 0);
+	r = proto_send_document(client->sock_fd, PROTO_STATS, text, strlen(text));
 
 	return r < 0 ? r : REPLIED;
 }

@@ -244,6 +244,8 @@ int monitor_probe(const char *level, struct err *err)
 	auto_ptr(monitor_client) *c = NULL;
 	auto_done(monitor_child) child = { 0 };
 	struct proto_msg msg = { .type = PROTO_PROBE, .body = level, .len = strlen(level) };
+	struct proto_reply reply;
+	struct slice rest;
 	auto_close int exe_fd = -1;
 	int r = monitor_child_spawn(&child, err);
 
@@ -255,6 +257,11 @@ int monitor_probe(const char *level, struct err *err)
 	r = monitor_client_call(c, &msg, monitor_reply_deadline(), NULL, err);
 	(void)waitpid(c->pid, NULL, 0);
 	c->pid = 0;
+	if (r < 0)
+		return r;
+	(void)proto_get_reply(&c->in, &reply, &rest, NULL);
 
-	return r;
+	return proto_get_err(rest, err) < 0
+		       ? err_set(err, EPROTO, "the monitor sent a malformed reply")
+		       : 0;
 }

@@ -161,6 +161,17 @@ static void test_reply(void **state)
 	assert_int_equal(proto_get_reply(&in, &reply, &rest, &got), 0);
 	assert_int_equal(reply.value, 7);
 	proto_reader_done(&in);
+	/* A document that is a struct err is no failure. */
+	assert_int_equal(proto_send_document(ends[0], PROTO_PROBE, &err, sizeof(err)), 0);
+	assert_int_equal(proto_read(&in, ends[1]), 1);
+	got = (struct err)ERR_INIT;
+	assert_int_equal(proto_get_reply(&in, &reply, &rest, &got), 0);
+	assert_int_equal(got.code, 0);
+	assert_int_equal(proto_get_err(rest, &got), 0);
+	assert_string_equal(got.hint, "make it");
+	rest.len--;
+	assert_int_equal(proto_get_err(rest, &got), -EPROTO);
+	proto_reader_done(&in);
 	close(ends[0]);
 	close(ends[1]);
 }
