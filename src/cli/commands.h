@@ -26,14 +26,16 @@ extern const struct command command_internal_reap;
 extern const struct command command_internal_complete;
 /* image.c, image_list.c, image_helper.c */
 extern const struct command command_images, command_history, command_image_inspect;
-extern const struct command command_rmi, command_tag, command_image_prune;
+extern const struct command command_rmi, command_tag;
 extern const struct command command_import, command_load, command_save, command_bootstrap;
 /* volume.c */
 extern const struct command command_volume_create, command_volume_list, command_volume_inspect;
-extern const struct command command_volume_remove, command_volume_prune;
+extern const struct command command_volume_remove;
+/* prune.c */
+extern const struct command command_container_prune, command_image_prune, command_volume_prune;
+extern const struct command command_system_prune;
 /* system.c, system_df.c */
-extern const struct command command_system_df, command_system_prune, command_system_check;
-extern const struct command command_container_prune;
+extern const struct command command_system_df, command_system_check;
 /* vm.c, compare.c */
 extern const struct command command_vm_run, command_compare;
 /* version.c */

@@ -32,11 +32,6 @@ const char *compare_heading(enum compare_figure figure)
 	return figures[figure].heading;
 }
 
-const char *compare_key(enum compare_figure figure)
-{
-	return figures[figure].key;
-}
-
 static void write_time(int64_t ns, char buf[COMPARE_VALUE_BYTES])
 {
 	double ms = (double)ns / (double)NS_PER_MS;
@@ -77,19 +72,13 @@ char *compare_row_title(const struct compare_row *row, char buf[64])
 	return buf;
 }
 
-static void print_texts(FILE *out, const struct compare_result *result, const char *heading,
-			const char *(*text)(const struct compare_row *row))
+static void print_kernels(FILE *out, const struct compare_result *result)
 {
-	fprintf(out, "%-*s", HEADING_WIDTH, heading);
+	fprintf(out, "%-*s", HEADING_WIDTH, "Kernel it sees");
 	for (size_t i = 0; i < result->len; i++)
 		if (!*result->rows[i].why)
-			fprintf(out, "  %-*s", COLUMN_WIDTH, text(&result->rows[i]));
+			fprintf(out, "  %-*s", COLUMN_WIDTH, result->rows[i].kernel);
 	fputc('\n', out);
-}
-
-static const char *kernel_of(const struct compare_row *row)
-{
-	return row->kernel;
 }
 
 static void print_titles(FILE *out, const struct compare_result *result)
@@ -121,7 +110,7 @@ void compare_table(FILE *out, const struct compare_result *result)
 		}
 		fputc('\n', out);
 	}
-	print_texts(out, result, "Kernel it sees", kernel_of);
+	print_kernels(out, result);
 	fputs("\nShared with this host:\n", out);
 	for (size_t i = 0; i < result->len; i++)
 		if (!*result->rows[i].why)

@@ -12,9 +12,8 @@
 
 #define COMPARE_VALUE_BYTES 32
 
-/* What a figure is called in tables ("Memory at rest"), and in JSON ("rest_bytes"). */
+/* What a figure is called in tables: "Memory at rest". */
 const char *compare_heading(enum compare_figure figure);
-const char *compare_key(enum compare_figure figure);
 
 /* "1.53 ms", "0.40 %", "3.2MiB", "78 ns", "950 MB/s". Returns @buf. */
 char *compare_value(enum compare_figure figure, int64_t value, char buf[COMPARE_VALUE_BYTES]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * image.c - hull rmi, tag, image inspect, image prune
+ * image.c - hull rmi, tag, image inspect
  */
 #include "cli/image.h"
 
@@ -10,7 +10,6 @@
 
 #include "cli/commands.h"
 #include "cli/documents.h"
-#include "engine/system.h"
 
 void image_print_removed(const struct engine_image_removed *removed, bool capital)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * volume.c - hull volume create, ls, inspect, rm, prune
+ * volume.c - hull volume create, ls, inspect, rm
  */
 #include "engine/volume.h"
 

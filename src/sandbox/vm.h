@@ -14,7 +14,6 @@
 #include "sandbox/sandbox.h"
 #include "spec/sandbox.h"
 
-#define VM_BOOT_LIMIT_NS (120 * NS_PER_SEC)
 #define VM_CALL_LIMIT_NS (20 * NS_PER_SEC)
 
 /* ---- disks: vm_disk.c ---- */
@@ -134,6 +133,7 @@ struct vm_reply {
  * @dead:	of no use any more; @death says why
  * @ending:	its end has been asked for
  * @death_fd:	eventfd, for sandbox_ops.death_fd
+ * @boot_limit_ns: how long a boot may take
  * @memory_bytes: size of the machine
  * @memory_limit_bytes: what the workload may use, at most @memory_bytes
  * @cpus:	its processors
@@ -158,6 +158,7 @@ struct sandbox {
 	bool cancelled, booted, paused, dead, ending;
 	int death_fd; /* eventfd */
 	struct err death;
+	int64_t boot_limit_ns;
 	int64_t memory_bytes, memory_limit_bytes, cpus;
 	int64_t oom_kills;
 };

@@ -18,6 +18,8 @@
 #include "machine/guest.h"
 
 #define INIT_FILE_MAX_BYTES (2 * MIB)
+#define BOOT_LIMIT "HULL_VM_BOOT_LIMIT"
+#define BOOT_LIMIT_DEFAULT_S 120
 #define BOOT_LIMIT_MAX_S 3600
 
 static int check_spec(const struct sandbox_setup *setup, struct err *err)
@@ -160,14 +162,17 @@ static int open_console(void)
 }
 
 /* Hosts that are very slow or tests that are in a hurry say how long a boot may take. */
-static int64_t boot_limit_ns(void)
+static int read_boot_limit(int64_t *ret_ns, struct err *err)
 {
-	const char *text = getenv("HULL_VM_BOOT_LIMIT");
-	uint64_t seconds;
+	const char *text = getenv(BOOT_LIMIT);
+	uint64_t seconds = BOOT_LIMIT_DEFAULT_S;
 
-	return text && parse_u64(text, 1, BOOT_LIMIT_MAX_S, &seconds) == 0
-		       ? (int64_t)seconds * NS_PER_SEC
-		       : VM_BOOT_LIMIT_NS;
+	if (text && *text && parse_u64(text, 1, BOOT_LIMIT_MAX_S, &seconds) < 0)
+		return err_setk(err, ERR_USAGE, EINVAL, BOOT_LIMIT " is '%s', not 1 to %d seconds",
+				text, BOOT_LIMIT_MAX_S);
+	*ret_ns = (int64_t)seconds * NS_PER_SEC;
+
+	return 0;
 }
 
 static int start_machine(struct sandbox *sb, const struct sandbox_setup *setup, int rw_fd,
@@ -224,7 +229,7 @@ static int send_init_file(struct sandbox *sb, struct err *err)
 		return r;
 	msg.body.at = data;
 
-	return vm_call(sb, &msg, boot_limit_ns(), NULL, err);
+	return vm_call(sb, &msg, sb->boot_limit_ns, NULL, err);
 }
 
 /* The document for the agent: what only the host can do is left out, paths are the guest's. */
@@ -286,7 +291,7 @@ static int create_workload(struct sandbox *sb, const struct sandbox_setup *setup
 	if (r < 0)
 		return r;
 	want.msg.body = slice_of(text);
-	r = vm_ask_for_proc(sb, &want, boot_limit_ns(), err);
+	r = vm_ask_for_proc(sb, &want, sb->boot_limit_ns, err);
 	if (r == 0)
 		*ret_tty_fd = want.tty_fd;
 
@@ -302,6 +307,8 @@ int vm_build(struct sandbox *sb, const struct sandbox_setup *setup, int *ret_tty
 	struct guest_kernel kernel;
 	int r = check_spec(setup, err);
 
+	if (r == 0)
+		r = read_boot_limit(&sb->boot_limit_ns, err);
 	if (r == 0)
 		r = guest_find_kernel(spec->kernel, &kernel, err);
 	if (r == 0)

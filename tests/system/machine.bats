@@ -76,6 +76,10 @@ EOF
 	expect_status 125 env HULL_VM_BOOT_LIMIT=3 \
 		hull run --rm --isolation vm --kernel "$store/host/stuck" busybox true
 	expect_part "the guest has not booted in time"
+	for limit in 0 3601 3s; do
+		expect_status 125 env HULL_VM_BOOT_LIMIT=$limit hull run --rm --isolation vm busybox true
+		expect_part "HULL_VM_BOOT_LIMIT is '$limit', not 1 to 3600 seconds"
+	done
 	run hull ps -aq
 	expect ""
 }

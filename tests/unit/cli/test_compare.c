@@ -111,7 +111,7 @@ static void test_plot(void **state)
 	assert_non_null(strstr(text, "not measured: vm: no &lt;QEMU> &amp; no KVM"));
 	assert_non_null(strstr(text, "</svg>\n"));
 	for (int figure = 0; figure < COMPARE_FIGURES; figure++)
-		assert_non_null(compare_key((enum compare_figure)figure));
+		assert_non_null(compare_heading((enum compare_figure)figure));
 }
 
 int main(void)
