@@ -4,10 +4,15 @@
 # rm -f works, system check finds nothing
 
 load ../lib/common
+load stages
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
-teardown() { remove_containers; }
+
+teardown() {
+	end_client
+	remove_containers
+}
 
 setup() {
 	python3 "$BATS_TEST_DIRNAME/../lib/leaks.py" save "$store/machine" "$store"
@@ -16,6 +21,7 @@ setup() {
 # What must hold after any crash: no lie, removable, nothing left.
 recovers() {
 	local id
+	client_ends
 	for id in $(hull ps -q); do
 		# What is shown as running runs.
 		kill -0 "$(hull inspect --format '{{.State.Pid}}' "$id")"
@@ -74,9 +80,11 @@ kill_at() {
 @test "hull, killed while it waits in the foreground" {
 	for i in 1 2 3 4 5; do
 		hull run --name "victim$i" busybox sh -c 'echo up; sleep 1000000' >"$store/out" 3>&- &
+		client=$!
 		await grep -q up "$store/out"
-		kill -9 $!
-		wait $! || true
+		kill -9 $client
+		wait $client || true
+		unset client
 		[ "$(status_of "victim$i")" = running ]
 		: >"$store/out"
 	done
@@ -86,15 +94,10 @@ kill_at() {
 
 @test "the monitor: the workload goes with it, and the next command says so" {
 	for stage in idle exec paused attached stopping; do
-		hull run -d --name victim busybox sleep 1000000
+		hull run -d --name victim busybox sh -c "$workload"
 		init=$(hull inspect --format '{{.State.Pid}}' victim)
 		monitor=$(pid_of_monitor victim)
-		case $stage in
-		exec) hull exec -d victim sleep 1000000 ;;
-		paused) hull pause victim ;;
-		attached) hull attach victim >/dev/null 2>&1 & ;;
-		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
-		esac
+		reach "$stage"
 		kill -9 "$monitor"
 		await sh -c '[ "$(hull inspect --format "{{.State.Status}}" victim)" = exited ]'
 		run hull inspect --format '{{.State.ExitCode}} {{.State.Running}}' victim
@@ -108,14 +111,9 @@ kill_at() {
 
 @test "the workload: its end is told" {
 	for stage in idle exec paused attached stopping; do
-		hull run -d --name victim busybox sleep 1000000
+		hull run -d --name victim busybox sh -c "$workload"
 		init=$(hull inspect --format '{{.State.Pid}}' victim)
-		case $stage in
-		exec) hull exec -d victim sleep 1000000 ;;
-		paused) hull pause victim ;;
-		attached) hull attach victim >/dev/null 2>&1 & ;;
-		stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
-		esac
+		reach "$stage"
 		kill -9 "$init"
 		[ $stage != paused ] || hull unpause victim || true
 		run hull wait victim

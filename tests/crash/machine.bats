@@ -3,10 +3,15 @@
 # machine.bats - SIGKILL around a virtual machine: hypervisor, virtiofsd, monitor, client, the workload inside
 
 load ../lib/common
+load stages
 
 setup_file() { make_store; }
 teardown_file() { remove_store; }
-teardown() { remove_containers; }
+
+teardown() {
+	end_client
+	remove_containers
+}
 
 # How the programs that may run the machine are called.
 hypervisors='qemu-system|/hull-vmm'
@@ -17,6 +22,7 @@ setup() {
 
 recovers() {
 	local id
+	client_ends
 	for id in $(hull ps -aq); do hull rm -f "$id"; done
 	run hull system check
 	[ "$status" = 0 ] || { echo "system check: $output"; return 1; }
@@ -26,30 +32,13 @@ recovers() {
 
 # start_machine OPTIONS...: one that shares a directory, so that it has a virtiofsd, too
 start_machine() {
-	hull run -d --name victim --isolation vm -v "$store/host:/host" "$@" busybox sleep 1000000
+	hull run -d --name victim --isolation vm -v "$store/host:/host" "$@" busybox sh -c "$workload"
 	id=$(hull inspect --format '{{.Id}}' victim)
 	monitor=$(jq -r .monitorPid "$HULL_RUN_ROOT/$id/state")
 	vmm=$(child_named "$hypervisors")
 	fsd=$(child_named virtiofsd)
 	[ -n "$vmm" ]
 	[ -n "$fsd" ]
-}
-
-# reach STAGE: what the machine is at when something is killed
-reach() {
-	case $1 in
-	idle) ;;
-	exec)
-		hull exec victim sh -c 'echo up; sleep 1000000' >"$store/out" 2>&1 3>&- &
-		AWAIT_S=40 await grep -q up "$store/out"
-		rm "$store/out"
-		;;
-	paused) hull pause victim ;;
-	unpaused) hull pause victim && hull unpause victim ;;
-	attached) hull attach victim >/dev/null 2>&1 & ;;
-	stopping) hull stop -t 30 victim >/dev/null 2>&1 & ;;
-	*) return 1 ;;
-	esac
 }
 
 # A descendant of the monitor, or a process in the workload's cgroup, with that program.
@@ -136,9 +125,11 @@ ended_with_137() {
 @test "the client killed while the machine boots" {
 	for ms in 0.1 0.5 1 1.5 2; do
 		hull run --isolation vm --name victim busybox sleep 1000000 >/dev/null 2>&1 3>&- &
+		client=$!
 		sleep $ms # how far it has come is the point; any is right
-		kill -9 $!
-		wait $! || true
+		kill -9 $client
+		wait $client || true
+		unset client
 		recovers
 	done
 }
@@ -167,6 +158,7 @@ descendant() {
 			kill -9 "$pid"
 			status=0
 			wait $client || status=$?
+			unset client
 			[ $status = 0 ] || [ $status = 125 ]
 			[ $status = 0 ] || grep -q '^hull: ' "$store/out"
 			rm "$store/out"
