@@ -186,6 +186,13 @@ int fd_keep_on_exec(int fd)
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
+void fd_raise(int event_fd)
+{
+	uint64_t one = 1;
+
+	(void)!write(event_fd, &one, sizeof(one));
+}
+
 ssize_t fd_send(int sock_fd, const void *buf, size_t len, const int *fds, size_t fds_len)
 {
 	union {

@@ -100,6 +100,9 @@ int fd_set_nonblock(int fd, int on);
 /* Clear FD_CLOEXEC, so that the descriptor survives exec. 0 or a negative errno. */
 int fd_keep_on_exec(int fd);
 
+/* Raise an eventfd. Never blocks: a counter that is full is raised already. */
+void fd_raise(int event_fd);
+
 /**
  * fd_send() - Send bytes and up to FD_PASS_MAX descriptors in one message of a unix socket
  * @sock_fd:	connected socket, borrowed

@@ -46,20 +46,13 @@ void vm_forget_proc(struct sandbox *sb, struct vm_proc *proc)
 	free(proc);
 }
 
-static void raise_event(int event_fd)
-{
-	uint64_t one = 1;
-
-	(void)!write(event_fd, &one, sizeof(one));
-}
-
 static void tell_end(const struct sandbox *sb, struct vm_proc *proc)
 {
 	if (proc->told || !proc->ended ||
 	    !agentproto_relay_idle(&sb->conn, proc->number, AGENTPROTO_RECEIVE))
 		return;
 	proc->told = true;
-	raise_event(proc->end_fd);
+	fd_raise(proc->end_fd);
 }
 
 /* A terminal of the caller's is one socket, relayed both ways. */
@@ -151,7 +144,7 @@ void vm_die(struct sandbox *sb, const char *why)
 		tell_end(sb, p);
 	}
 	if (!sb->ending)
-		raise_event(sb->death_fd);
+		fd_raise(sb->death_fd);
 }
 
 static void on_machine_end(void *ctx, uint32_t events)

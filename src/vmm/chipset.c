@@ -117,10 +117,10 @@ void chipset_write(struct chipset *chipset, uint16_t port, const uint8_t *data, 
 
 void chipset_press_button(const struct chipset *chipset)
 {
-	irq_raise(chipset->button_fd);
+	fd_raise(chipset->button_fd);
 }
 
 void chipset_tell_generation(const struct chipset *chipset)
 {
-	irq_raise(chipset->generation_fd);
+	fd_raise(chipset->generation_fd);
 }

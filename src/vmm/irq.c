@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -116,12 +115,4 @@ int irq_commit(const struct irq_router *router)
 		return 0;
 
 	return ioctl(router->vm_fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
-}
-
-void irq_raise(int event_fd)
-{
-	uint64_t one = 1;
-
-	/* It cannot fail but for a counter that is full, which means that it is raised already. */
-	(void)!write(event_fd, &one, sizeof(one));
 }

@@ -2,7 +2,7 @@
  *
  * irq.h - interrupts: descriptors that KVM turns into pins of the IOAPIC or into messages
  *
- * An interrupt is raised by writing to an eventfd that KVM watches (irqfd), from any thread. KVM
+ * An interrupt is raised by an eventfd that KVM watches (irqfd): fd_raise(), from any thread. KVM
  * finds out what the interrupt is by its GSI in a table of routes, which can only be replaced as a
  * whole: the first IRQ_PINS entries are the IOAPIC's pins, further ones are messages (MSI).
  *
@@ -74,8 +74,5 @@ int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_fi
 /* Change messages, then put the table into force once with irq_commit(). */
 void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data);
 int irq_commit(const struct irq_router *router);
-
-/* Raise whatever @event_fd is connected with. Never blocks. */
-void irq_raise(int event_fd);
 
 #endif

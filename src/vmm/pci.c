@@ -163,7 +163,7 @@ static void follow_vectors(struct pci_function *fn)
 		if (!fn->state.vectors[i].pending || !is_live(fn, i))
 			continue;
 		fn->state.vectors[i].pending = false;
-		irq_raise(fn->vector_fds[i]);
+		fd_raise(fn->vector_fds[i]);
 	}
 }
 
@@ -365,7 +365,7 @@ void pci_raise(struct pci_function *fn, unsigned vector)
 	if (vector >= fn->spec.vectors)
 		return;
 	if (is_live(fn, vector))
-		irq_raise(fn->vector_fds[vector]);
+		fd_raise(fn->vector_fds[vector]);
 	else
 		fn->state.vectors[vector].pending = true;
 }

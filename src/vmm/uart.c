@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmm/irq.h"
+#include "base/fd.h"
 
 #define IIR_FIFOS 0xc0 /* the FIFOs are on */
 
@@ -29,13 +29,13 @@ static void transmitter_is_empty(struct uart *uart)
 {
 	uart->state.empty_pending = true;
 	if (uart->state.interrupt_enable & UART_IER_THRI)
-		irq_raise(uart->irq_fd);
+		fd_raise(uart->irq_fd);
 }
 
 static void wake(const struct uart *uart)
 {
 	if (uart->wake_fd >= 0)
-		irq_raise(uart->wake_fd);
+		fd_raise(uart->wake_fd);
 }
 
 bool uart_is_busy(const struct uart *uart)
@@ -120,7 +120,7 @@ void uart_receive(struct uart *uart, const uint8_t *data, size_t len)
 		state->input[(state->input_start + state->input_len++) % UART_INPUT_BYTES] =
 			data[i];
 	if (state->input_len > 0 && (state->interrupt_enable & UART_IER_RDI))
-		irq_raise(uart->irq_fd);
+		fd_raise(uart->irq_fd);
 	uart->giver_waits = uart_room(uart) == 0;
 }
 
@@ -181,7 +181,7 @@ static void enable_interrupts(struct uart *uart, uint8_t enable)
 	if ((~before & enable & UART_IER_THRI) && !uart_is_busy(uart))
 		transmitter_is_empty(uart);
 	if ((~before & enable & UART_IER_RDI) && uart->state.input_len > 0)
-		irq_raise(uart->irq_fd);
+		fd_raise(uart->irq_fd);
 }
 
 void uart_write(struct uart *uart, unsigned offset, uint8_t value)

@@ -135,7 +135,7 @@ int vcpu_set_entry(const struct vcpu *vcpu, const struct kvm_regs *regs,
 
 static void tell(const struct vcpus *vcpus)
 {
-	irq_raise(vcpus->event_fd);
+	fd_raise(vcpus->event_fd);
 }
 
 static void stop(struct vcpu *vcpu, enum vcpu_stop why, int code, const char *text)

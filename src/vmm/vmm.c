@@ -133,7 +133,7 @@ void vmm_end(struct vmm *vmm, enum vmmproto_end why, const char *text)
 		return;
 	vmm->end = why;
 	err_set(&vmm->end_text, ESHUTDOWN, "%s", text);
-	irq_raise(vmm->vcpus.event_fd);
+	fd_raise(vmm->vcpus.event_fd);
 }
 
 void vmm_pause(struct vmm *vmm, void (*fn)(void *ctx), void *ctx)

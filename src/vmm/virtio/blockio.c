@@ -172,13 +172,6 @@ static ssize_t do_op(const struct blockio *io, const struct blockio_op *op)
 	}
 }
 
-static void ring_event(const struct blockio *io)
-{
-	uint64_t one = 1;
-
-	(void)!write(io->event_fd, &one, sizeof(one));
-}
-
 static void do_now(struct blockio *io, const struct blockio_op *op)
 {
 	ssize_t n = do_op(io, op);
@@ -187,7 +180,7 @@ static void do_now(struct blockio *io, const struct blockio_op *op)
 		.tag = op->tag,
 		.result = n < 0 ? -errno : (int)n,
 	};
-	ring_event(io);
+	fd_raise(io->event_fd);
 }
 
 void blockio_begin(struct blockio *io, const struct blockio_op *op)
@@ -240,7 +233,7 @@ void blockio_submit(struct blockio *io)
 		if (r == -EINTR)
 			continue;
 		if (r < 0) {
-			ring_event(io); /* no memory just now: come back */
+			fd_raise(io->event_fd); /* no memory just now: come back */
 			return;
 		}
 		io->unsubmitted -= (unsigned)r;

@@ -84,10 +84,7 @@ void virtio_config_changed(struct virtio_device *dev)
 
 void virtio_ring(struct virtio_device *dev, unsigned queue)
 {
-	uint64_t one = 1;
-
-	/* Fails only when the counter is full, and then the bell rings already. */
-	(void)!write(dev->bells[queue].source.fd, &one, sizeof(one));
+	fd_raise(dev->bells[queue].source.fd);
 }
 
 static void on_bell(void *ctx, uint32_t events UNUSED)

@@ -52,11 +52,9 @@ static bool is_served(const struct virtio_fs *fs)
 	return fs->served[0] || fs->served[1];
 }
 
-static void wake(struct virtio_fs *fs)
+static void wake(const struct virtio_fs *fs)
 {
-	uint64_t one = 1;
-
-	(void)!write(fs->wake.fd, &one, sizeof(one));
+	fd_raise(fs->wake.fd);
 }
 
 static int activate(struct virtio_device *dev)

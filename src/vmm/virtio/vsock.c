@@ -324,13 +324,12 @@ static bool kick(struct virtio_device *dev, unsigned queue)
 static bool reset(struct virtio_device *dev)
 {
 	struct virtio_vsock *vsock = vsock_of(dev);
-	uint64_t one = 1;
 
 	vsock->refusals_len = 0;
 	vsock->state.tell_reset = false;
 	if (virtio_vsock_connections(vsock) == 0)
 		return true;
-	(void)!write(vsock->wake.fd, &one, sizeof(one));
+	fd_raise(vsock->wake.fd);
 
 	return false;
 }

@@ -15,11 +15,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/macro.h"
 #include "compromised.h"
 #include "vmm/chipset.h"
 #include "vmm/control.h"
-#include "vmm/irq.h"
 #include "vmm/virtio/blockio.h"
 #include "vmm/vmm.h"
 
@@ -78,7 +78,7 @@ void __wrap_chipset_write(struct chipset *chipset, uint16_t port, const uint8_t 
 			babbles = true;
 		else
 			ordered = data[0];
-		irq_raise(vmm->vcpus.event_fd);
+		fd_raise(vmm->vcpus.event_fd);
 	}
 }
 

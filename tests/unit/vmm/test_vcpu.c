@@ -67,7 +67,7 @@ static void on_port(void *ctx, uint16_t port, void *data, unsigned bytes, bool w
 		memset(data, 0x5a, bytes);
 	note(f, port, data, bytes, write);
 	if (write && port == DONE_PORT)
-		irq_raise(f->done_fd);
+		fd_raise(f->done_fd);
 }
 
 static void on_mmio(void *ctx, uint64_t gpa, void *data, unsigned bytes, bool write)
