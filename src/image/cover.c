@@ -144,10 +144,10 @@ static int make(struct store *s, struct layers *layers, char ret_diff_id[STORE_D
 {
 	struct job job = { .layers_len = layers->len };
 	struct unpack_result result;
-	int r, fd = openat(store_root_fd(s), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int r, fd = store_scratch_open(s, err);
 
 	if (fd < 0)
-		return err_sys(err, "making a temporary file in %s", store_root(s));
+		return fd;
 	layers->fds[2 * layers->len] = fd;
 	rand_bytes(job.seed, sizeof(job.seed));
 	r = jail_run(&(struct jail_job){ .run = write_jailed,

@@ -151,14 +151,13 @@ static int to_unpack(void *ctx, const void *buf, size_t len, struct err *err)
 /* Unpacked, or copied from a pipe, to a file without name; the caller owns the descriptor. */
 static int spool(struct importer *im, const struct head *head, struct err *err)
 {
-	auto_close int fd =
-		openat(store_root_fd(im->store), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	auto_close int fd = store_scratch_open(im->store, err);
 	struct unpack_result result;
 	struct unpack *u;
 	int r;
 
 	if (fd < 0)
-		return err_sys(err, "making a temporary file in %s", store_root(im->store));
+		return fd;
 	r = unpack_start(&(struct unpack_job){ fd, -1, im->request->max_ratio, false }, &u, err);
 	if (r < 0)
 		return r;

@@ -5,7 +5,6 @@
 #include "image/verify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,19 +125,12 @@ static int not_remade(const struct verify *v, const char *diff_id, int r, const 
 	return 0;
 }
 
-static int open_scratch(struct store *s, struct err *err)
-{
-	int fd = openat(store_root_fd(s), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	return fd < 0 ? err_sys(err, "create a file in '%s'", store_root(s)) : fd;
-}
-
 static int verify_layer(const struct verify *v, const char *diff_id, struct err *err)
 {
 	auto_close int layer_fd = store_layer_open(v->store, diff_id, err);
 	auto_close int skeleton_fd = store_layer_open_skeleton(v->store, diff_id, NULL);
-	auto_close int new_layer_fd = open_scratch(v->store, err);
-	auto_close int new_skeleton_fd = open_scratch(v->store, err);
+	auto_close int new_layer_fd = store_scratch_open(v->store, err);
+	auto_close int new_skeleton_fd = store_scratch_open(v->store, err);
 	struct unpack_result result = { 0 };
 	struct err why = ERR_INIT;
 	bool old;

@@ -118,3 +118,10 @@ int store_root_fd(const struct store *s)
 {
 	return s->root_fd;
 }
+
+int store_scratch_open(struct store *s, struct err *err)
+{
+	int fd = openat(s->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? err_sys(err, "create a file in '%s'", s->root) : fd;
+}

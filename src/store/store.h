@@ -48,6 +48,9 @@ const char *store_root(const struct store *s);
 const char *store_run_root(const struct store *s);
 int store_root_fd(const struct store *s);
 
+/* A file without a name on the store's disk, read-write; the caller owns the descriptor. */
+int store_scratch_open(struct store *s, struct err *err);
+
 /* ---- layers and content: layer.c, content.c ---- */
 
 /* One layer of an image; @diff_id is the digest of its uncompressed tar, "sha256:...". */
