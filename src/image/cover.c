@@ -5,7 +5,6 @@
 #include "image/cover.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
