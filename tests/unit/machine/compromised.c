@@ -53,7 +53,7 @@ static NORETURN void babble(const struct control *control)
 
 	for (;;) {
 		(void)send(control->fd, packet, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		(void)!write(STDERR_FILENO, "babble", 6);
+		(void)!write(STDERR_FILENO, "bbbbbb", 6);
 	}
 }
 
