@@ -44,10 +44,16 @@ int machine_choose(const struct machine_ops **ret, struct err *err)
 {
 	const char *name = getenv(CHOICE);
 	const struct machine_ops *ops = &machine_qemu_ops;
-	int r = name && *name ? machine_find(name, &ops, err) : 0;
+	int r = 0;
 
-	if (r < 0)
-		return err_wrap(err, r, "look at " CHOICE);
+	if (name && *name) {
+		r = machine_find(name, &ops, err);
+		if (r < 0)
+			return err_wrap(err, r, "look at " CHOICE);
+	} else if (machine_hullvmm_ops.probe(NULL) == 0) {
+		*ret = &machine_hullvmm_ops;
+		return 0;
+	}
 	r = ops->probe(err);
 	if (r == 0)
 		*ret = ops;

@@ -30,9 +30,9 @@
 #define DATA_GPA 0x5000 /* aligned to 16 bytes, as CMPXCHG16B demands */
 #define DONE_PORT 0x10
 /*
- * A KVM that works needs well below a millisecond, one under an emulator a few, and more than 40 when
- * the emulator has all its code still to translate. What counts is processor time: a busy host is no
- * reason to doubt its KVM.
+ * A KVM that works needs well below a millisecond; one under an emulator needs a few, and more
+ * than 40 while all its code is still to be translated. What counts is processor time: a busy
+ * host is no reason to doubt its KVM.
  */
 #define RUN_LIMIT_CPU_MS 400
 #define RUN_LIMIT_S 3

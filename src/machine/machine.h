@@ -138,8 +138,8 @@ extern const struct machine_ops machine_qemu_ops;
  * @ret:	one whose probe has succeeded
  * @err:	filled in on failure, may be NULL
  *
- * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is QEMU, until
- * hull-vmm has kept the whole contract.
+ * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is hull-vmm where
+ * KVM can run an unmodified kernel, and QEMU elsewhere.
  *
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */

@@ -351,11 +351,11 @@ static void add_indirect(struct lying_guest *g, uint16_t index, uint64_t table_g
 	*(struct virtio_blk_outhdr *)guest_at(g, head) = (struct virtio_blk_outhdr){ 0 };
 	table[0] = (struct vring_desc){ htole64(head), htole32(16), htole16(VRING_DESC_F_NEXT),
 					htole16(1) };
-	table[1] = (struct vring_desc){ htole64(data), htole32(SECTOR),
-					htole16(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE),
-					htole16(2) };
-	table[2] = (struct vring_desc){ htole64(status), htole32(1), htole16(VRING_DESC_F_WRITE),
-					0 };
+	table[1] =
+		(struct vring_desc){ htole64(data), htole32(SECTOR),
+				     htole16(VRING_DESC_F_NEXT | VRING_DESC_F_WRITE), htole16(2) };
+	table[2] =
+		(struct vring_desc){ htole64(status), htole32(1), htole16(VRING_DESC_F_WRITE), 0 };
 	guest_desc(g, 0, index,
 		   (struct vring_desc){ .addr = table_gpa,
 					.len = 3 * sizeof(*table),
