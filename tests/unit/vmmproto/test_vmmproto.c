@@ -224,11 +224,9 @@ static void test_config_without_room(void **state)
 
 static void test_reply_and_end(void **state)
 {
-	struct vmmproto_msg reply = { .type = VMMPROTO_REPLY,
-				      .seq = 5,
-				      .code = EBUSY,
-				      .text = "busy",
-				      .stats = { 1, 2, 3 } };
+	struct vmmproto_msg reply = {
+		.type = VMMPROTO_REPLY, .seq = 5, .code = EBUSY, .text = "busy", .stats = { 1, 2 }
+	};
 	struct vmmproto_msg end = { .type = VMMPROTO_END,
 				    .end = VMMPROTO_END_RESET,
 				    .text = "reset" };
