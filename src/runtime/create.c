@@ -269,10 +269,12 @@ static int build_outside(struct build *b, struct runtime_child *ret_init, struct
 		r = build_binds(b, err);
 	if (r == 0)
 		r = build_layers(b, err);
-	if (r == 0)
-		r = send_mounts(b, err);
+	/* Before process 1 opens devices: while rules are being written to v1, nothing is allowed.
+	 */
 	if (r == 0)
 		r = set_limits(b, err);
+	if (r == 0)
+		r = send_mounts(b, err);
 	if (r == 0)
 		r = await_ready(b, ret_init, err);
 
