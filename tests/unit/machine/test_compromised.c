@@ -28,7 +28,7 @@
 #include "check.h"
 #include "compromised.h"
 #include "linux/cgroup.h"
-#include "tiny_kernel.h"
+#include "vmm/tiny_kernel.h"
 
 #define LIMIT_MS 60000
 #define DISK_BYTES (1 * MIB)

@@ -18,7 +18,7 @@
 
 #include "base/fd.h"
 #include "check.h"
-#include "tiny_kernel.h"
+#include "vmm/tiny_kernel.h"
 
 #define LIMIT_MS 30000
 

@@ -7,7 +7,6 @@
  */
 #include "vmm/control.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,22 +21,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "check.h"
+#include "tiny_kernel.h"
 #include "vmm/layout.h"
 
-#define KERNEL_GPA 0x100000
 #define WAIT_MS 20000
-
-/* A kernel that does nothing but @text. */
-struct kernel {
-	Elf64_Ehdr head;
-	Elf64_Phdr headers[2];
-	struct {
-		Elf64_Nhdr head;
-		char owner[4];
-		uint32_t entry;
-	} note;
-	uint8_t text[64];
-};
 
 struct fixture {
 	int control_fd, console_fd, port_fd; /* our ends */
@@ -46,32 +33,6 @@ struct fixture {
 	struct vmmproto_msg end;
 	bool ended;
 };
-
-static int kernel_of(const void *text, size_t len)
-{
-	struct kernel k = {
-		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
-			  .e_machine = EM_X86_64,
-			  .e_phoff = offsetof(struct kernel, headers),
-			  .e_phentsize = sizeof(Elf64_Phdr),
-			  .e_phnum = 2 },
-		.headers = { { .p_type = PT_LOAD,
-			       .p_offset = offsetof(struct kernel, text),
-			       .p_paddr = KERNEL_GPA,
-			       .p_filesz = sizeof(k.text),
-			       .p_memsz = sizeof(k.text) },
-			     { .p_type = PT_NOTE,
-			       .p_offset = offsetof(struct kernel, note),
-			       .p_filesz = sizeof(k.note) } },
-		.note = { { 4, 4, 18 }, "Xen", KERNEL_GPA },
-	};
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	memcpy(k.text, text, len);
-	assert_int_equal(write(fd, &k, sizeof(k)), sizeof(k));
-
-	return fd;
-}
 
 /* ---- the starter's part ---- */
 
@@ -177,7 +138,7 @@ static void configure(struct fixture *f, struct vmmproto_config *config, const v
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control_fds), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, port_fds), 0);
 	assert_int_equal(pipe2(console_fds, O_CLOEXEC), 0);
-	config->kernel_fd = text ? kernel_of(text, len) : memfd_create("empty", MFD_CLOEXEC);
+	config->kernel_fd = text ? tiny_kernel(text, len) : memfd_create("empty", MFD_CLOEXEC);
 	config->initrd_fd = -1;
 	config->console_fd = console_fds[1];
 	config->ports_len = 1;
