@@ -32,7 +32,7 @@ void machine_remark(const struct machine_ops *ops, struct err *ret)
 	struct err why = ERR_INIT;
 	char text[sizeof(why.frames)];
 
-	/* The probe of hull-vmm is the same. */
+	/* It has been looked at for hull-vmm. */
 	if (ops == &machine_hullvmm_ops || kvm_probe(&why) == 0)
 		err_set(ret, 0, "%s on KVM", ops->name);
 	else
@@ -40,21 +40,40 @@ void machine_remark(const struct machine_ops *ops, struct err *ret)
 			err_text(&why, text, sizeof(text)));
 }
 
+/* For machines of an unmodified kernel. */
+static const struct machine_ops *best(void)
+{
+	if (kvm_probe(NULL) < 0)
+		return &machine_tcg_ops;
+
+	return machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops : &machine_qemu_ops;
+}
+
+static int named(const char *name, const struct machine_ops **ret, struct err *err)
+{
+	int r = machine_find(name, ret, err);
+
+	if (r < 0)
+		return err_wrap(err, r, "look at " CHOICE);
+	r = *ret == &machine_hullvmm_ops ? kvm_probe(err) : 0;
+	if (r < 0)
+		err_hint(err, CHOICE "=qemu asks for QEMU, which does without KVM");
+
+	return r;
+}
+
 int machine_choose(const struct machine_ops **ret, struct err *err)
 {
 	const char *name = getenv(CHOICE);
-	const struct machine_ops *ops = &machine_qemu_ops;
+	const struct machine_ops *ops;
 	int r = 0;
 
-	if (name && *name) {
-		r = machine_find(name, &ops, err);
-		if (r < 0)
-			return err_wrap(err, r, "look at " CHOICE);
-	} else if (machine_hullvmm_ops.probe(NULL) == 0) {
-		*ret = &machine_hullvmm_ops;
-		return 0;
-	}
-	r = ops->probe(err);
+	if (name && *name)
+		r = named(name, &ops, err);
+	else
+		ops = best();
+	if (r == 0)
+		r = ops->probe(err);
 	if (r == 0)
 		*ret = ops;
 

@@ -28,7 +28,6 @@
 #include "linux/mounts.h"
 #include "linux/ns.h"
 #include "machine/jail.h"
-#include "machine/kvm.h"
 #include "vmmproto/vmmproto.h"
 
 #define PROGRAM "hull-vmm"
@@ -65,15 +64,8 @@ struct machine {
 static int hullvmm_probe(struct err *err)
 {
 	char path[PATH_MAX];
-	int r = path_helper(PROGRAM, path, sizeof(path), err);
 
-	if (r < 0)
-		return r;
-	r = kvm_probe(err);
-	if (r < 0)
-		err_hint(err, "HULL_MACHINE=qemu asks for QEMU, which does without KVM");
-
-	return r;
+	return path_helper(PROGRAM, path, sizeof(path), err);
 }
 
 /* ---- what it says ---- */

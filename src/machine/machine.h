@@ -98,7 +98,7 @@ enum machine_end {
 /**
  * struct machine_ops - a hypervisor
  * @name:	for messages
- * @probe:	can this host run it? 0, or a negative errno with a hint
+ * @probe:	are its programs installed? 0 or a negative errno
  * @start:	start a machine; the caller owns @ret
  * @pause:	stop (true) or resume its processors; waits until it is so
  * @balloon:	ask the guest to give up @bytes of its memory, all in all; it does as far as it can
@@ -133,13 +133,16 @@ extern const struct machine_ops machine_hullvmm_ops;
 /* QEMU: on KVM where that can run an unmodified kernel, else with its own translator. */
 extern const struct machine_ops machine_qemu_ops;
 
+/* The same, where KVM is known not to: it is not looked at again. */
+extern const struct machine_ops machine_tcg_ops;
+
 /**
  * machine_choose() - The hypervisor for a machine on this host
- * @ret:	one whose probe has succeeded
+ * @ret:	one that can run machines here
  * @err:	filled in on failure, may be NULL
  *
  * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is hull-vmm where
- * KVM can run an unmodified kernel, and QEMU elsewhere.
+ * KVM can run an unmodified kernel, and QEMU elsewhere. KVM is probed (kvm.h), at most once.
  *
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */

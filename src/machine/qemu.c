@@ -383,7 +383,8 @@ static int check_kernel(const struct machine_config *config, struct err *err)
 	return 0;
 }
 
-static int qemu_start(const struct machine_config *config, struct machine **ret, struct err *err)
+static int start(const struct machine_config *config, bool kvm, struct machine **ret,
+		 struct err *err)
 {
 	int socks[2], r;
 	struct machine *m;
@@ -404,7 +405,7 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	}
 	m->child = (struct jail_child){ .pidfd = -1, .stderr_fd = -1 };
 	m->memory_bytes = config->memory_bytes;
-	m->kvm = kvm_probe(NULL) == 0;
+	m->kvm = kvm;
 	qmp_init(&m->qmp, socks[0]);
 	r = check_kernel(config, err);
 	if (r == 0)
@@ -419,6 +420,16 @@ static int qemu_start(const struct machine_config *config, struct machine **ret,
 	*ret = m;
 
 	return 0;
+}
+
+static int qemu_start(const struct machine_config *config, struct machine **ret, struct err *err)
+{
+	return start(config, kvm_probe(NULL) == 0, ret, err);
+}
+
+static int tcg_start(const struct machine_config *config, struct machine **ret, struct err *err)
+{
+	return start(config, false, ret, err);
 }
 
 static int qemu_pause(struct machine *m, bool paused, struct err *err)
@@ -493,18 +504,12 @@ static const char *qemu_describe(const struct machine *m)
 	return m->kvm ? "qemu-kvm" : "qemu-tcg";
 }
 
-const struct machine_ops machine_qemu_ops = {
-	.name = "qemu",
-	.probe = qemu_probe,
-	.start = qemu_start,
-	.pause = qemu_pause,
-	.balloon = qemu_balloon,
-	.press_button = qemu_press_button,
-	.kill = qemu_kill,
-	.free = qemu_free,
-	.pid = qemu_pid,
-	.death_fd = qemu_death_fd,
-	.last_words = qemu_last_words,
-	.end = qemu_end,
-	.describe = qemu_describe,
-};
+/* All but how they start. */
+#define OPS                                                                                       \
+	.name = "qemu", .probe = qemu_probe, .pause = qemu_pause, .balloon = qemu_balloon,        \
+	.press_button = qemu_press_button, .kill = qemu_kill, .free = qemu_free, .pid = qemu_pid, \
+	.death_fd = qemu_death_fd, .last_words = qemu_last_words, .end = qemu_end,                \
+	.describe = qemu_describe
+
+const struct machine_ops machine_qemu_ops = { OPS, .start = qemu_start };
+const struct machine_ops machine_tcg_ops = { OPS, .start = tcg_start };
