@@ -66,7 +66,7 @@ static int read_line(struct qmp *qmp, int64_t deadline_ns, json_t **ret, struct 
 	return r;
 }
 
-/* Skip greeting and events until the answer to a command. */
+/* Skip greeting and events until the answer to the first command that is owed one. */
 static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 {
 	for (unsigned i = 0; i < LINES_MAX; i++) {
@@ -77,12 +77,15 @@ static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 
 		if (r < 0)
 			return r;
-		if (json_object_get(line, "return"))
+		if (json_object_get(line, "return")) {
+			qmp->owed--;
 			return 0;
+		}
 		if (json_get_object(line, "error", &failure, err) < 0)
 			return -EINVAL;
 		if (!failure)
 			continue;
+		qmp->owed--;
 		(void)json_get_text(failure, "desc", &text, NULL);
 		return err_set(err, EIO, "QEMU said: %s", text);
 	}
@@ -90,23 +93,35 @@ static int read_answer(struct qmp *qmp, int64_t deadline_ns, struct err *err)
 	return err_set(err, EPROTO, "QEMU says everything but an answer");
 }
 
-static int send_command(const struct qmp *qmp, const char *name, const char *arguments,
-			struct err *err)
+static int send_command(struct qmp *qmp, const char *name, const char *arguments, struct err *err)
 {
 	char line[256];
 	int len = snprintf(line, sizeof(line), "{\"execute\":\"%s\"%s%s}\n", name,
 			   arguments ? ",\"arguments\":" : "", arguments ? arguments : "");
 	ssize_t n = send(qmp->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	return n == len ? 0 : err_set(err, EPIPE, "QEMU does not take commands");
+	if (n != len)
+		return err_set(err, EPIPE, "QEMU does not take commands");
+	qmp->owed++;
+
+	return 0;
 }
 
+/* Answers come in order: those to earlier commands first, which nobody waits for any more. */
 static int send_and_wait(struct qmp *qmp, const char *name, const char *arguments,
 			 int64_t deadline_ns, struct err *err)
 {
 	int r = send_command(qmp, name, arguments, err);
+	unsigned owed;
 
-	return r < 0 ? r : read_answer(qmp, deadline_ns, err);
+	if (r < 0)
+		return r;
+	do {
+		owed = qmp->owed;
+		r = read_answer(qmp, deadline_ns, err);
+	} while (qmp->owed > 0 && qmp->owed < owed);
+
+	return r;
 }
 
 int qmp_command(struct qmp *qmp, const char *name, const char *arguments, struct err *err)
@@ -116,10 +131,7 @@ int qmp_command(struct qmp *qmp, const char *name, const char *arguments, struct
 
 	if (!qmp->greeted)
 		r = send_and_wait(qmp, "qmp_capabilities", NULL, deadline_ns, err);
-	else if (qmp->owed)
-		r = read_answer(qmp, deadline_ns, err);
 	if (r == 0) {
-		qmp->owed = false;
 		qmp->greeted = true;
 		r = send_and_wait(qmp, name, arguments, deadline_ns, err);
 	}
@@ -131,7 +143,7 @@ int qmp_ask_for_events(struct qmp *qmp)
 {
 	int r = send_command(qmp, "qmp_capabilities", NULL, NULL);
 
-	qmp->greeted = qmp->owed = r == 0;
+	qmp->greeted = r == 0;
 
 	return r;
 }

@@ -12,7 +12,7 @@
 struct qmp {
 	int fd;
 	bool greeted;
-	bool owed; /* the answer to qmp_ask_for_events() has not been read */
+	unsigned owed; /* answers that have not been read: one to each command */
 	struct strbuf in;
 };
 

@@ -157,13 +157,34 @@ static void test_endless_events(void **state)
 	fd_close(fd);
 }
 
+/* An answer that comes after its command was given up is not taken for that of the next. */
+static void test_late_answer(void **state)
+{
+	static const char late[] =
+		YES "{\"error\": {\"class\": \"X\", \"desc\": \"not now\"}}\n" YES;
+	char text[15 * KIB] = GREETING YES;
+	struct qmp qmp;
+	int fd;
+
+	(void)state;
+	for (size_t len = strlen(text); len < sizeof(text) - 4; len += 3)
+		memcpy(text + len, "{}\n", 3);
+	fd = play(&qmp, text);
+	assert_int_equal(qmp_command(&qmp, "stop", NULL, NULL), -EPROTO);
+	assert_int_equal(write(fd, late, sizeof(late) - 1), sizeof(late) - 1);
+	assert_int_equal(qmp_command(&qmp, "balloon", "{\"value\":9}", NULL), -EIO);
+	assert_int_equal(qmp_command(&qmp, "cont", NULL, NULL), 0);
+	qmp_done(&qmp);
+	fd_close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_agreed),	       cmocka_unit_test(test_events),
 		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_not_json),       cmocka_unit_test(test_endless_line),
-		cmocka_unit_test(test_endless_events),
+		cmocka_unit_test(test_endless_events), cmocka_unit_test(test_late_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
