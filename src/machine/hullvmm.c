@@ -401,15 +401,8 @@ static int hullvmm_start(const struct machine_config *config, struct machine **r
 static int hullvmm_pause(struct machine *m, bool paused, struct err *err)
 {
 	struct vmmproto_msg msg = { .type = paused ? VMMPROTO_PAUSE : VMMPROTO_RESUME };
-	int r = request(m, &msg, ANSWER_LIMIT_NS, err);
 
-	if (r != -ETIMEDOUT || !paused)
-		return r;
-	/* Nobody knows that it pauses later than that, so nobody would resume it. */
-	msg.type = VMMPROTO_RESUME;
-	(void)request(m, &msg, ANSWER_LIMIT_NS, NULL);
-
-	return r;
+	return request(m, &msg, ANSWER_LIMIT_NS, err);
 }
 
 static int hullvmm_balloon(struct machine *m, uint64_t bytes, struct err *err)

@@ -100,7 +100,8 @@ enum machine_end {
  * @name:	for messages
  * @probe:	are its programs installed? 0 or a negative errno
  * @start:	start a machine; the caller owns @ret
- * @pause:	stop (true) or resume its processors; waits until it is so
+ * @pause:	stop (true) or resume its processors; waits until it is so. What failed may still
+ *		happen later
  * @balloon:	ask the guest to give up @bytes of its memory, all in all; it does as far as it can
  * @press_button: press its power button: a guest that looks at it switches itself off
  * @kill:	end it at once; @death_fd tells when

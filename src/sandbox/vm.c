@@ -271,6 +271,9 @@ static int vm_pause(struct sandbox *sb, int frozen, struct err *err)
 	if (sb->dead)
 		return vm_check_alive(sb, err);
 	r = sb->ops->pause(sb->machine, frozen, err);
+	/* One that pauses after all, later than it was waited for, would never be resumed. */
+	if (r < 0 && frozen)
+		(void)sb->ops->pause(sb->machine, false, NULL);
 	if (r < 0)
 		return r;
 	sb->paused = frozen;
