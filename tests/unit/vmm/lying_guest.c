@@ -257,11 +257,16 @@ void guest_driver_ok(struct lying_guest *g)
 	set_status(g, VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-void guest_start(struct lying_guest *g, uint64_t features)
+static void begin_with_queues(struct lying_guest *g, uint64_t features)
 {
 	(void)guest_begin(g, features | VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
 	for (unsigned i = 0; i < g->queues_len; i++)
 		guest_setup_queue(g, i);
+}
+
+void guest_start(struct lying_guest *g, uint64_t features)
+{
+	begin_with_queues(g, features);
 	guest_driver_ok(g);
 	lying_guest_run(g);
 	for (unsigned i = 0; i < g->vectors; i++)
@@ -328,6 +333,15 @@ uint16_t guest_add(struct lying_guest *g, unsigned queue, const struct guest_buf
 	guest_offer(g, queue, head);
 
 	return head;
+}
+
+void guest_offer_early(struct lying_guest *g, unsigned queue, uint32_t bytes)
+{
+	struct guest_buf buf = { .bytes = bytes };
+
+	begin_with_queues(g, ~0ULL);
+	buf.gpa = guest_alloc(g, bytes);
+	(void)guest_add(g, queue, &buf, 1);
 }
 
 void guest_notify(struct lying_guest *g, unsigned queue)

@@ -97,6 +97,8 @@ void guest_desc(struct lying_guest *g, unsigned queue, uint16_t index, struct vr
 void guest_offer(struct lying_guest *g, unsigned queue, uint16_t head);
 /* Make a chain and offer it. Returns its head. */
 uint16_t guest_add(struct lying_guest *g, unsigned queue, const struct guest_buf *bufs, size_t len);
+/* A driver that begins anew: a chain of @bytes waits in @queue before guest_driver_ok(). */
+void guest_offer_early(struct lying_guest *g, unsigned queue, uint32_t bytes);
 void guest_notify(struct lying_guest *g, unsigned queue);
 /* Notify only if the device has asked for it, as an honest driver does. */
 void guest_kick(struct lying_guest *g, unsigned queue);

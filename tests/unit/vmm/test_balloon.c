@@ -98,14 +98,9 @@ static void test_master_late(void **state)
 {
 	struct fixture *f = *state;
 	struct lying_guest *g = &f->g;
-	struct guest_buf buf = { .bytes = 4 };
 	uint32_t head, bytes;
 
-	(void)guest_begin(g, ~0ULL);
-	for (unsigned i = 0; i < g->queues_len; i++)
-		guest_setup_queue(g, i);
-	buf.gpa = guest_alloc(g, 4);
-	(void)guest_add(g, 1, &buf, 1);
+	guest_offer_early(g, 1, 4);
 	guest_pci_write(g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	guest_driver_ok(g);
 	lying_guest_run(g);

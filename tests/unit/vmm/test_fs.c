@@ -130,18 +130,6 @@ static void ask(struct lying_guest *g, unsigned queue)
 	assert_memory_equal(guest_at(g, bufs[1].gpa), "question", 8);
 }
 
-/* A driver that begins anew has put a chain into a queue before its device runs. */
-static void offer_early(struct lying_guest *g)
-{
-	struct guest_buf buf = { .bytes = 8 };
-
-	(void)guest_begin(g, ~0ULL);
-	for (unsigned i = 0; i < g->queues_len; i++)
-		guest_setup_queue(g, i);
-	buf.gpa = guest_alloc(g, 8);
-	(void)guest_add(g, 1, &buf, 1);
-}
-
 /* What the driver has put there before its device runs is served without a notification. */
 static void test_requests_before_start(void **state UNUSED)
 {
@@ -151,7 +139,7 @@ static void test_requests_before_start(void **state UNUSED)
 	uint32_t head, used;
 
 	start(&g, &fs, &daemon);
-	offer_early(&g);
+	guest_offer_early(&g, 1, 8);
 	guest_driver_ok(&g);
 	assert_true(guest_wait_used(&g, 1, &head, &used));
 	finish(&g, fs, daemon);
@@ -175,7 +163,7 @@ static void test_master_late(void **state UNUSED)
 	uint32_t head, used;
 
 	start(&g, &fs, &daemon);
-	offer_early(&g);
+	guest_offer_early(&g, 1, 8);
 	guest_pci_write(&g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	guest_driver_ok(&g);
 	lying_guest_run(&g);
