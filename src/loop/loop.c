@@ -113,7 +113,7 @@ int loop_signal_fd(const sigset_t *signals, struct err *err)
 	return fd < 0 ? err_sys(err, "make a signalfd") : fd;
 }
 
-/* As many as are due: one that is armed again meanwhile waits for the next turn. */
+/* No more calls than timers are due: one that always arms itself again does not keep the loop. */
 static void run_timers(struct loop *loop)
 {
 	int64_t now_ns = clock_now_ns();
