@@ -83,14 +83,15 @@ int engine_reload(struct engine *e, const char *id, struct engine_container *ret
 /* ---- reap.c ---- */
 
 /*
- * Record the end with the lock held; @why of a failed start, else NULL. 0; 1 when --rm said to
- * remove it and nothing of it is left; or a negative errno.
+ * Record the end with the lock held, since when @c's state has been read; @why of a failed start,
+ * else NULL. 0; 1 when --rm said to remove it and nothing of it is left; or a negative errno.
  */
 int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 		       const struct err *why, struct err *err);
 
-/* As engine_reap(), for a caller that has its end from the monitor. */
-int engine_reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err);
+/* As engine_reap(), for a caller that has its end from the monitor; @ret, unless NULL: that end. */
+int engine_reap_ended(struct engine *e, const char *id, const struct err *why,
+		      struct engine_state *ret, struct err *err);
 
 /* Remove everything of a container that does not run, with the lock held. */
 int engine_remove_locked(struct engine *e, const struct engine_container *c, int dir_fd,

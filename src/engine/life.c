@@ -29,13 +29,12 @@ static void hint_at_survivor(struct engine *e, const struct engine_container *c,
 			 c->row.name);
 }
 
-/* When its sandbox has died, the monitor has recorded why. */
-static void note_death(struct engine *e, const struct engine_container *c, struct engine_end *end)
+/* What has come of a start that failed, for the reason @err. */
+static void record_failure(struct engine *e, struct engine_container *c, int dir_fd,
+			   const struct err *err)
 {
-	struct engine_state state;
-
-	if (engine_state_read(e, &c->row, &state, NULL) == 0)
-		(void)snprintf(end->error, sizeof(end->error), "%s", state.error);
+	if (engine_state_read(e, &c->row, &c->state, NULL) == 0)
+		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
 }
 
 /* Let it go, and with @streams stay. The lock on the run directory is no longer held. */
@@ -43,12 +42,14 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 		 const struct engine_streams *streams, struct engine_end *ret_end, struct err *err)
 {
 	const struct relay relay = { .terminal = c->config.tty, .begin = true };
+	struct engine_state state = { 0 };
 	struct monitor_end end = { 0 };
 	int r = streams ? engine_relay(client, &relay, streams, &end, err)
 			: monitor_begin(client, err);
 
 	if (r < 0) {
-		(void)engine_reap_ended(e, c->row.id, is_exec_failure(err) ? err : NULL, NULL);
+		(void)engine_reap_ended(e, c->row.id, is_exec_failure(err) ? err : NULL, NULL,
+					NULL);
 		hint_at_survivor(e, c, err);
 		return r;
 	}
@@ -61,9 +62,11 @@ static int begin(struct engine *e, const struct engine_container *c, struct moni
 	};
 	if (end.detached || !end.reap_is_ours)
 		return 0;
-	note_death(e, c, ret_end);
+	r = engine_reap_ended(e, c->row.id, NULL, &state, err);
+	/* When its sandbox has died, the monitor has recorded why. */
+	(void)snprintf(ret_end->error, sizeof(ret_end->error), "%s", state.error);
 
-	return engine_reap_ended(e, c->row.id, NULL, err);
+	return r;
 }
 
 /* ---- run, start, wait ---- */
@@ -101,7 +104,7 @@ static int run_to_created(struct engine *e, struct engine_request *request,
 	if (r == 0 && caller->built && engine_state_read(e, &c->row, &c->state, NULL) == 0)
 		caller->built(caller->ctx, c);
 	if (r < 0)
-		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
+		record_failure(e, c, dir_fd, err);
 
 	return r;
 }
@@ -144,7 +147,7 @@ static int restart_locked(struct engine *e, struct engine_container *c, int dir_
 	engine_terminal_size(&launch.spec.process, streams);
 	r = launch_start(e, c, &launch, ret, err);
 	if (r < 0)
-		(void)engine_reap_locked(e, c, dir_fd, err, NULL);
+		record_failure(e, c, dir_fd, err);
 
 	return r;
 }

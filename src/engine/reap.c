@@ -89,10 +89,8 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 {
 	auto_free char *path = rundir_path(e, c->row.id);
 	bool recorded = c->row.ended || !c->row.started;
-	int r = recorded ? 0 : engine_state_read(e, &c->row, &c->state, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (!recorded && !c->state.needs_reap && !why)
 		return 0; /* it lives */
 	/* Without an exit record something of the workload may be left. */
@@ -125,7 +123,8 @@ int engine_reap_locked(struct engine *e, struct engine_container *c, int dir_fd,
 	return r;
 }
 
-int engine_reap_ended(struct engine *e, const char *id, const struct err *why, struct err *err)
+int engine_reap_ended(struct engine *e, const char *id, const struct err *why,
+		      struct engine_state *ret, struct err *err)
 {
 	auto_done(engine_container) c = { 0 };
 	auto_close int dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
@@ -138,6 +137,8 @@ int engine_reap_ended(struct engine *e, const char *id, const struct err *why, s
 		return rundir_remove(e, id, dir_fd, err);
 	if (r == 0)
 		r = MIN(engine_reap_locked(e, &c, dir_fd, why, err), 0);
+	if (r == 0 && ret)
+		*ret = c.state;
 
 	return err_wrap(err, r, "record the end of container %.12s", id);
 }
@@ -150,5 +151,5 @@ int engine_reap(struct engine *e, const char *id, struct err *err)
 	if (r == -ENOENT)
 		return 0;
 
-	return r < 0 ? r : engine_reap_ended(e, row.id, NULL, err);
+	return r < 0 ? r : engine_reap_ended(e, row.id, NULL, NULL, err);
 }

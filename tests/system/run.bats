@@ -353,6 +353,25 @@ mounts_are_gone() {
 	expect_part "hint: hull image import"
 }
 
+@test "an end that another command records first is told as it is" {
+	for options in "" "--rm"; do
+		# shellcheck disable=SC2086
+		hull run $options --name ends busybox sh -c \
+			'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out" 2>&1 3>&- &
+		local client=$!
+		await grep -q ready "$store/out"
+		kill -STOP $client
+		hull kill -s TERM ends
+		await sh -c '[ -z "$(hull ps -q)" ]'
+		kill -CONT $client
+		status=0
+		wait $client || status=$?
+		[ "$status" = 7 ]
+		[ "$(cat "$store/out")" = ready ]
+		hull rm -f ends >/dev/null 2>&1 || true
+	done
+}
+
 @test "--sig-proxy passes signals on, unless it is off" {
 	hull run --name proxied busybox sh -c \
 		'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done' >"$store/out" 3>&- &
