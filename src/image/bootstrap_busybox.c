@@ -16,6 +16,7 @@
 #include "image/child.h"
 #include "image/ingest.h"
 #include "image/rootfs.h"
+#include "spec/sandbox.h"
 #include "wire/tar.h"
 
 #define BUSYBOX "/bin/busybox"
@@ -189,9 +190,7 @@ int bootstrap_busybox(struct store *s, const char *name, struct progress *progre
 		return r;
 	/* The program's time stands for the image's, so that both stay the same together. */
 	image.created = mem_strdup(clock_rfc3339(m.mtime_s * NS_PER_SEC, created));
-	if (strv_add(&image.cmd, "sh") < 0 ||
-	    strv_add(&image.env,
-		     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") < 0)
+	if (strv_add(&image.cmd, "sh") < 0 || strv_add(&image.env, "PATH=" SPEC_PATH_DEFAULT) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	progress_begin(progress, name, 0);
 	tar_writer_init(&m.tar, to_ingest, &m);

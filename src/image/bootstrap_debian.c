@@ -23,6 +23,7 @@
 #include "image/child.h"
 #include "image/ingest.h"
 #include "image/rootfs.h"
+#include "spec/sandbox.h"
 
 #define SUITE_MAX_BYTES 64
 #define PACKAGES "abcdefghijklmnopqrstuvwxyz0123456789+-.:," /* names, between commas */
@@ -193,8 +194,7 @@ static int make_image(const struct making *m, char ret_id[STORE_DIGEST_BYTES], s
 		return r;
 	r = run_uninterrupted(m, &ingest, err);
 	if (r == 0 && (strv_add(&image.cmd, "bash") < 0 ||
-		       strv_add(&image.env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
-					    "/usr/bin:/sbin:/bin") < 0))
+		       strv_add(&image.env, "PATH=" SPEC_PATH_DEFAULT) < 0))
 		r = err_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		ingest_abort(&ingest);

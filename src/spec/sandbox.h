@@ -19,6 +19,8 @@
 
 #define SPEC_ID_HEX 64 /* hexadecimal digits of an identifier */
 #define SPEC_UNLIMITED (-1)
+#define SPEC_INIT_PATH "/dev/hull-init" /* where a workload finds it */
+#define SPEC_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* One resource limit of setrlimit(2); @resource is RLIMIT_*. */
 struct spec_rlimit {
@@ -44,8 +46,6 @@ struct spec_rlimit {
  * @init:	run under hull-init as process 1 (docker run --init); first process only
  * @privileged:	exec only: all capabilities, no seccomp
  */
-#define SPEC_INIT_PATH "/dev/hull-init" /* where the workload finds it */
-#define SPEC_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 struct spec_process {
 	struct strv args, env;
 	char *cwd;
