@@ -29,7 +29,7 @@ int cli_fail(const struct cli *cli, const struct err *err);
 enum cli_engine_flags {
 	CLI_ENGINE_READ = 0,
 	CLI_ENGINE_WRITE = 1 << 0, /* repair what a crash left first: commands that change things */
-	CLI_ENGINE_HURRY = 1 << 1, /* a workload begins or ends */
+	CLI_ENGINE_HURRY = 1 << 1, /* run, create, the record of an end: as ENGINE_HURRY */
 };
 
 /**

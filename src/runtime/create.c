@@ -269,8 +269,7 @@ static int build_outside(struct build *b, struct runtime_child *ret_init, struct
 		r = build_binds(b, err);
 	if (r == 0)
 		r = build_layers(b, err);
-	/* Before process 1 opens devices: while rules are being written to v1, nothing is allowed.
-	 */
+	/* Before process 1 opens devices: v1 allows none while its rules are being written. */
 	if (r == 0)
 		r = set_limits(b, err);
 	if (r == 0)
