@@ -47,6 +47,12 @@ finish() {
 	unset pid
 }
 
+# ended_as STATUS TEXT: how the last machine ended, and what was said of it
+ended_as() {
+	[ "$status" = "$1" ]
+	grep -q "the machine has ended: .*$2" "$place/err"
+}
+
 # make_initramfs MODULE...: $place/initramfs with busybox, modules of $kernel, and the init on stdin
 make_initramfs() {
 	local module top=$place/initrd
@@ -90,29 +96,24 @@ kernel_here() {
 @test "a reset is told by exit status 2" {
 	for machine in $(machines); do
 		say r --machine "$machine" -m 128m
-		[ "$status" = 2 ]
-		grep -q 'asked for a reset' "$place/err"
+		ended_as 2 "asked for a reset"
 	done
 }
 
 @test "a triple fault is told by exit status 4, by QEMU as a reset" {
 	for machine in $(machines); do
 		say f --machine "$machine" -m 128m
-		if [ "$machine" = qemu ]; then
-			[ "$status" = 2 ]
-			grep -q 'asked for a reset' "$place/err"
-		else
-			[ "$status" = 4 ]
-			grep -q 'triple fault' "$place/err"
-		fi
+		case $machine in
+		qemu) ended_as 2 "asked for a reset" ;;
+		*) ended_as 4 "triple fault" ;;
+		esac
 	done
 }
 
 @test "a panic that the guest tells of is told by exit status 3" {
 	for machine in $(machines); do
 		say p --machine "$machine" -m 128m
-		[ "$status" = 3 ]
-		grep -q 'the machine has ended: .*panic' "$place/err"
+		ended_as 3 panic
 	done
 }
 

@@ -270,8 +270,7 @@ static int hold(const char *script, bool end_input)
 	return finish(&run);
 }
 
-/* A command lives as long as it wants to, but no longer than the input. How it ends is no matter.
- */
+/* A command lives as it likes, but no longer than the input; how it ends is no matter. */
 static void test_hold(void **state)
 {
 	(void)state;
