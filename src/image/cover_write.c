@@ -13,14 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "image/member.h"
 #include "image/merge.h"
 #include "image/skeleton.h"
 #include "image/tree.h"
 #include "wire/tar.h"
-
-#define OUT_BYTES ((size_t)(64 * KIB))
+#include "wire/tar_file.h"
 
 /* A name that the cover has. */
 struct name {
@@ -38,10 +36,8 @@ struct cover {
 	struct names folders; /* of the merged tree; later, those that are marked */
 	struct names links;   /* whose inode is copied */
 	struct tar_writer tar;
-	int out_fd;
-	uint64_t out_bytes;
-	uint8_t *buffer;
-	size_t used;
+	struct tar_file file;
+	uint64_t out_bytes; /* those that wait in @file, too */
 };
 
 static int out_of_memory(struct err *err)
@@ -61,7 +57,7 @@ static void cover_done(struct cover *c)
 	names_done(&c->folders);
 	names_done(&c->links);
 	tree_free(c->merged);
-	free(c->buffer);
+	tar_file_done(&c->file);
 }
 DEFINE_AUTO_DONE(cover)
 
@@ -213,15 +209,6 @@ static int name_and_sort(struct names *names, struct err *err)
 
 /* ---- writing ---- */
 
-static int flush(struct cover *c, struct err *err)
-{
-	int r = fd_write_all(c->out_fd, c->buffer, c->used);
-
-	c->used = 0;
-
-	return r < 0 ? err_wrap(err, r, "writing the cover") : 0;
-}
-
 static int too_large(struct err *err)
 {
 	return err_setk(err, ERR_USAGE, EFBIG, "hard links to lower layers name more than %llu GiB",
@@ -231,25 +218,12 @@ static int too_large(struct err *err)
 static int to_file(void *ctx, const void *buf, size_t len, struct err *err)
 {
 	struct cover *c = ctx;
-	const uint8_t *from = buf;
 
 	if (len > COVER_MAX_BYTES - c->out_bytes)
 		return too_large(err);
 	c->out_bytes += len;
-	while (len > 0) {
-		size_t take = MIN(len, OUT_BYTES - c->used);
-		int r;
 
-		memcpy(c->buffer + c->used, from, take);
-		c->used += take;
-		from += take;
-		len -= take;
-		r = c->used == OUT_BYTES ? flush(c, err) : 0;
-		if (r < 0)
-			return r;
-	}
-
-	return 0;
+	return tar_file_write(&c->file, buf, len, err);
 }
 
 static int put_folders(struct cover *c, struct err *err)
@@ -365,9 +339,8 @@ static int copy_links(struct cover *c, const int *skeleton_fds, const int *layer
 int cover_write(const int *skeleton_fds, const int *layer_fds, size_t len, const uint8_t seed[16],
 		int out_fd, struct err *err)
 {
-	auto_done(cover)
-		c = { .merged = tree_new(seed), .out_fd = out_fd, .buffer = malloc(OUT_BYTES) };
-	int r = c.merged && c.buffer ? 0 : out_of_memory(err);
+	auto_done(cover) c = { .merged = tree_new(seed) };
+	int r = c.merged ? tar_file_init(&c.file, out_fd, err) : out_of_memory(err);
 
 	for (size_t i = 0; r == 0 && i < len; i++)
 		r = add_layer(&c, skeleton_fds[i], (uint32_t)i, seed, err);
@@ -389,7 +362,7 @@ int cover_write(const int *skeleton_fds, const int *layer_fds, size_t len, const
 	if (r == 0)
 		r = tar_writer_finish(&c.tar, err);
 	if (r == 0)
-		r = flush(&c, err);
+		r = tar_file_flush(&c.file, err);
 
 	return r < 0 ? r : 1;
 }

@@ -5,7 +5,6 @@
 #include "image/save.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +19,9 @@
 #include "image/unpack.h"
 #include "spec/image.h"
 #include "wire/tar.h"
+#include "wire/tar_file.h"
 
-#define BUFFER_BYTES ((size_t)(256 * KIB))
+#define BUFFER_BYTES ((size_t)(256 * KIB)) /* of a blob that is copied */
 #define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
 /**
@@ -47,9 +47,7 @@ struct saver {
 	size_t images_len;
 	struct strv written; /* digests of blobs */
 	struct tar_writer tar;
-	int fd;
-	uint8_t *buffer;
-	size_t used;
+	struct tar_file file;
 	EVP_MD_CTX *sha; /* of the layer that is being written */
 };
 
@@ -63,40 +61,10 @@ static void saver_done(struct saver *sv)
 	}
 	free(sv->images);
 	strv_done(&sv->written);
-	free(sv->buffer);
+	tar_file_done(&sv->file);
 	EVP_MD_CTX_free(sv->sha);
 }
 DEFINE_AUTO_DONE(saver)
-
-static int flush(struct saver *sv, struct err *err)
-{
-	int r = fd_write_all(sv->fd, sv->buffer, sv->used);
-
-	sv->used = 0;
-
-	return r < 0 ? err_wrap(err, r, "writing the archive") : 0;
-}
-
-static int to_file(void *ctx, const void *buf, size_t len, struct err *err)
-{
-	struct saver *sv = ctx;
-	const uint8_t *from = buf;
-
-	while (len > 0) {
-		size_t take = MIN(len, BUFFER_BYTES - sv->used);
-		int r;
-
-		memcpy(sv->buffer + sv->used, from, take);
-		sv->used += take;
-		from += take;
-		len -= take;
-		r = sv->used == BUFFER_BYTES ? flush(sv, err) : 0;
-		if (r < 0)
-			return r;
-	}
-
-	return 0;
-}
 
 static int put_file(struct saver *sv, const char *name, struct slice data, struct err *err)
 {
@@ -421,7 +389,7 @@ static int put_all(struct saver *sv, struct err *err)
 	if (r == 0)
 		r = tar_writer_finish(&sv->tar, err);
 
-	return r < 0 ? r : flush(sv, err);
+	return r < 0 ? r : tar_file_flush(&sv->file, err);
 }
 
 static int save_to_path(struct saver *sv, const char *path, struct err *err)
@@ -429,7 +397,7 @@ static int save_to_path(struct saver *sv, const char *path, struct err *err)
 	auto_done(output) output = OUTPUT_INIT;
 	int r = output_open(&output, path, 0644, err);
 
-	sv->fd = output.fd;
+	sv->file.fd = output.fd;
 	if (r == 0)
 		r = put_all(sv, err);
 
@@ -439,18 +407,16 @@ static int save_to_path(struct saver *sv, const char *path, struct err *err)
 int save_images(struct store *s, const struct strv *refs, const char *path,
 		struct progress *progress, struct err *err)
 {
-	auto_done(saver) sv = { .store = s,
-				.progress = progress,
-				.fd = STDOUT_FILENO,
-				.buffer = malloc(BUFFER_BYTES),
-				.sha = EVP_MD_CTX_new() };
-	int r = sv.buffer && sv.sha ? 0 : err_set(err, ENOMEM, "out of memory");
+	auto_done(saver) sv = { .store = s, .progress = progress, .sha = EVP_MD_CTX_new() };
+	int r = sv.sha ? 0 : err_set(err, ENOMEM, "out of memory");
 
+	if (r == 0)
+		r = tar_file_init(&sv.file, STDOUT_FILENO, err);
 	for (size_t i = 0; r == 0 && i < refs->len; i++)
 		r = add_image(&sv, refs->items[i], err);
 	if (r < 0)
 		return r;
-	tar_writer_init(&sv.tar, to_file, &sv);
+	tar_writer_init(&sv.tar, tar_file_write, &sv.file);
 	if (strcmp(path, "-") != 0)
 		return save_to_path(&sv, path, err);
 	if (isatty(STDOUT_FILENO)) {

@@ -22,8 +22,9 @@
 #include "linux/mounts.h"
 #include "runtime/tool_jobs.h"
 #include "runtime/tool_walk.h"
+#include "wire/tar_file.h"
 
-#define OUT_BUFFER_BYTES 131072
+#define OUT_READ_BYTES 131072
 #define OUT_MAX_LINKS 4194304 /* files with several names in one archive */
 
 #ifndef MQUEUE_MAGIC
@@ -40,17 +41,13 @@ struct out_link {
 /**
  * struct out - an archive being written
  * @writer:	tar
- * @fd:		destination
- * @buf:	bytes not yet written, OUT_BUFFER_BYTES of room
- * @used:	their number
+ * @file:	where it goes
  * @prefix:	of the members' names
  * @links:	hash table, open addressing; a power of two in size, half of it free
  */
 struct out {
 	struct tar_writer writer;
-	int fd;
-	char *buf;
-	size_t used;
+	struct tar_file file;
 	struct strbuf prefix;
 	struct out_link *links;
 	size_t links_len, links_room;
@@ -59,39 +56,6 @@ struct out {
 static int out_of_memory(struct err *err)
 {
 	return err_set(err, ENOMEM, "out of memory");
-}
-
-static int out_flush(struct out *out, struct err *err)
-{
-	int r = fd_write_all(out->fd, out->buf, out->used);
-
-	out->used = 0;
-
-	return r < 0 ? err_wrap(err, r, "write the archive") : 0;
-}
-
-/* tar_write_fn */
-static int out_write(void *ctx, const void *buf, size_t len, struct err *err)
-{
-	struct out *out = ctx;
-	const char *at = buf;
-
-	while (len > 0) {
-		size_t part = MIN(len, OUT_BUFFER_BYTES - out->used);
-		int r;
-
-		memcpy(out->buf + out->used, at, part);
-		out->used += part;
-		at += part;
-		len -= part;
-		if (out->used < OUT_BUFFER_BYTES)
-			break;
-		r = out_flush(out, err);
-		if (r < 0)
-			return r;
-	}
-
-	return 0;
 }
 
 /* ---- files with several names ---- */
@@ -206,14 +170,14 @@ static int member_open(struct member *m, int dir_fd, const char *path, int nofol
 
 static int write_content(struct out *out, const struct member *m, struct err *err)
 {
-	auto_free char *buf = malloc(OUT_BUFFER_BYTES);
+	auto_free char *buf = malloc(OUT_READ_BYTES);
 	uint64_t left = (uint64_t)m->st.st_size;
 	bool ended = false;
 
 	if (!buf)
 		return out_of_memory(err);
 	while (left > 0) {
-		size_t want = (size_t)MIN(left, (uint64_t)OUT_BUFFER_BYTES);
+		size_t want = (size_t)MIN(left, (uint64_t)OUT_READ_BYTES);
 		ssize_t n = ended ? 0 : fd_read_all(m->fd, buf, want);
 		int r;
 
@@ -387,35 +351,31 @@ static int write_archive(struct out *out, const struct spec_tool *tool, int root
 	if (r == 0)
 		r = tar_writer_finish(&out->writer, err);
 	if (r == 0)
-		r = out_flush(out, err);
+		r = tar_file_flush(&out->file, err);
 
 	return r;
 }
 
 int tool_tar_out(const struct spec_tool *tool, int root_fd, int out_fd, struct err *err)
 {
-	struct out out = {
-		.fd = out_fd,
-		.buf = malloc(OUT_BUFFER_BYTES),
-		.prefix = STRBUF_INIT(TAR_MAX_NAME_BYTES),
-	};
+	struct out out = { .prefix = STRBUF_INIT(TAR_MAX_NAME_BYTES) };
 	auto_close int view_fd = -1;
-	int r = 0;
+	int r = tar_file_init(&out.file, out_fd, err);
 
-	if (!out.buf)
-		return out_of_memory(err);
+	if (r < 0)
+		return r;
 	/* An export is of the root filesystem alone: look at it without what is mounted on it. */
 	if (tool->flags & SPEC_TOOL_ROOT_NAMES) {
 		view_fd = mount_clone(root_fd, "", false, err);
 		r = MIN(view_fd, 0);
 	}
-	tar_writer_init(&out.writer, out_write, &out);
+	tar_writer_init(&out.writer, tar_file_write, &out.file);
 	if (r == 0)
 		r = write_archive(&out, tool, view_fd >= 0 ? view_fd : root_fd, err);
 	for (size_t i = 0; i < out.links_room; i++)
 		free(out.links[i].name);
 	free(out.links);
-	free(out.buf);
+	tar_file_done(&out.file);
 	strbuf_done(&out.prefix);
 
 	return r;
