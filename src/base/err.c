@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/exit.h"
+
 static void PRINTF_LIKE(2, 0) frame_addv(struct err *err, const char *fmt, va_list ap)
 {
 	size_t room = sizeof(err->frames) - err->used;
@@ -164,9 +166,9 @@ int err_exit_status(const struct err *err)
 {
 	switch (err->kind) {
 	case ERR_CANNOT_EXEC:
-		return 126;
+		return EXIT_CANNOT_EXEC;
 	case ERR_NO_COMMAND:
-		return 127;
+		return EXIT_NO_COMMAND;
 	case ERR_INTERNAL:
 	case ERR_USAGE:
 	case ERR_NOT_FOUND:
@@ -175,5 +177,5 @@ int err_exit_status(const struct err *err)
 		break;
 	}
 
-	return 125;
+	return EXIT_NOT_STARTED;
 }

@@ -3,9 +3,11 @@
  * state.c - what a container is doing, from its row and its run directory
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/exit.h"
 #include "base/mem.h"
 #include "engine/internal.h"
 
@@ -77,7 +79,7 @@ static void state_from_monitor(const struct monitor_state *m, struct engine_stat
 		break;
 	case MONITOR_ABSENT: /* after a reboot */
 	case MONITOR_LOST:
-		ret->exit_status = 137;
+		ret->exit_status = EXIT_SIGNAL + SIGKILL;
 		(void)snprintf(ret->error, sizeof(ret->error), "monitor lost");
 		break;
 	}

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/fd.h"
 #include "wire/json.h"
 
@@ -264,7 +266,7 @@ static int read_dir(int dir_fd, struct monitor_state *state, struct err *err)
 	if (r == 0 && !locked) {
 		state->phase = MONITOR_LOST;
 		state->monitor_pid = state->init_pid = 0;
-		state->exit_status = 137;
+		state->exit_status = EXIT_SIGNAL + SIGKILL;
 		(void)snprintf(state->error, sizeof(state->error), "monitor lost");
 	}
 
