@@ -5,7 +5,8 @@
 #include "image/cover.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/fd.h"

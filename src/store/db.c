@@ -267,7 +267,6 @@ static int migrate(sqlite3 *db, struct err *err)
 	return err_wrap(err, r, "make the database's tables");
 }
 
-/* Before the first table, while these can still be chosen. */
 static int create_file(const char *path, struct err *err)
 {
 	auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -320,6 +319,7 @@ int db_open(const char *path, sqlite3 **ret, struct err *err)
 		err_hint(err, "a newer Hull wrote this store: use that one, or another --root");
 	}
 	if (r == 0 && version < SCHEMA_VERSION) {
+		/* Before the first table, while these can still be chosen. */
 		r = exec_sql(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL", err);
 		if (r == 0)
 			r = migrate(db, err);

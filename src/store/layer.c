@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,9 +52,7 @@ static bool layer_exists(struct store *s, const char *diff_id)
 
 void layer_erofs_path(struct store *s, const char *diff_id, char ret[PATH_MAX])
 {
-	bool old = !layer_exists(s, diff_id) && file_exists(s, diff_id, LAYER_EROFS_V1);
-
-	layer_path(diff_id, old ? LAYER_EROFS_V1 : LAYER_EROFS, ret);
+	layer_path(diff_id, store_layer_is_old(s, diff_id) ? LAYER_EROFS_V1 : LAYER_EROFS, ret);
 }
 
 int layer_unlink_erofs(struct store *s, const char *diff_id, struct err *err)
