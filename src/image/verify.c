@@ -61,19 +61,14 @@ static int same_files(int a_fd, int b_fd, struct err *err)
 	}
 }
 
-/*
- * The files are still open: make them anew, at their name. Those of an older Hull stay until the
- * new ones are there.
- */
+/* The files are still open: make them anew, at their name, unless somebody has. */
 static int replace(struct store *s, const char *diff_id, int skeleton_fd, int layer_fd,
 		   struct err *err)
 {
 	struct unpack_result result;
 	struct store_ingest *in = NULL;
-	int r = store_layer_is_old(s, diff_id) ? 0 : store_layer_discard(s, diff_id, err);
+	int r = store_ingest_begin(s, diff_id, 0, &in, err);
 
-	if (r == 0)
-		r = store_ingest_begin(s, diff_id, 0, &in, err);
 	if (r < 0 || !in)
 		return r;
 	r = remake(skeleton_fd, layer_fd, store_ingest_layer_fd(in), store_ingest_skeleton_fd(in),
@@ -126,13 +121,14 @@ static int not_remade(const struct verify *v, const char *diff_id, int r, const 
 
 static int verify_layer(const struct verify *v, const char *diff_id, struct err *err)
 {
+	/* Asked first: an import may replace an old one while we look at it. */
+	const bool old = store_layer_is_old(v->store, diff_id);
 	auto_close int layer_fd = store_layer_open(v->store, diff_id, err);
 	auto_close int skeleton_fd = store_layer_open_skeleton(v->store, diff_id, NULL);
 	auto_close int new_layer_fd = store_scratch_open(v->store, err);
 	auto_close int new_skeleton_fd = store_scratch_open(v->store, err);
 	struct unpack_result result = { 0 };
 	struct err why = ERR_INIT;
-	bool old;
 	int r;
 
 	if (layer_fd == -ENOENT)
@@ -146,11 +142,13 @@ static int verify_layer(const struct verify *v, const char *diff_id, struct err 
 		return not_remade(v, diff_id, r, &why, err);
 	if (strcmp(result.diff_id, diff_id) != 0)
 		return content_damaged(v, diff_id, err);
-	old = store_layer_is_old(v->store, diff_id);
 	r = old ? 0 : same_files(layer_fd, new_layer_fd, err);
 	if (r != 0)
 		return MIN(r, 0);
-	r = replace(v->store, diff_id, skeleton_fd, layer_fd, err);
+	/* One of an older Hull stays until the new one is there. */
+	r = old ? 0 : store_layer_discard(v->store, diff_id, err);
+	if (r == 0)
+		r = replace(v->store, diff_id, skeleton_fd, layer_fd, err);
 	if (r == 0)
 		tell(v, diff_id, old ? "it was of an older format" : "its metadata was damaged",
 		     true);
