@@ -58,17 +58,16 @@ static void caps_fill(struct __user_cap_data_struct data[2], uint64_t caps, uint
 int caps_set(uint64_t caps, uint64_t ambient, struct err *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
+	struct __user_cap_data_struct data[2] = { 0 };
 
-	if (syscall(SYS_capget, &header, data) < 0)
+	if (caps && syscall(SYS_capget, &header, data) < 0)
 		return err_sys(err, "read capabilities");
 	caps &= (uint64_t)data[1].permitted << 32 | data[0].permitted;
 	ambient &= caps;
 	caps_fill(data, caps, ambient);
+	/* What is not inheritable any more is no longer ambient either. */
 	if (syscall(SYS_capset, &header, data) < 0)
 		return err_sys(err, "set capabilities");
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return err_sys(err, "clear ambient capabilities");
 	for (int cap = 0; cap < CAPS_MAX; cap++)
 		if ((ambient & CAPS_BIT(cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
