@@ -8,7 +8,6 @@
 #include "vmm/control.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,14 +113,16 @@ static int handle(struct control *control, const struct vmmproto_msg *msg, struc
 }
 
 /*
- * Take one packet. 0, 1 when there is none, or a negative errno when the starter has gone. Large
- * packets, which only come before the start, have heap memory.
+ * Take one packet, with MSG_DONTWAIT in @flags if there is one. 0, 1 when there is none, or a
+ * negative errno when the starter has gone. Large packets, which only come before the start, have
+ * heap memory.
  */
-static int receive(struct control *control, uint8_t *packet, struct vmmproto_config *config)
+static int receive(struct control *control, uint8_t *packet, struct vmmproto_config *config,
+		   int flags)
 {
 	struct vmmproto_msg msg = { .config = config };
 	struct err err = ERR_INIT;
-	ssize_t n = recv(control->fd, packet, VMMPROTO_PACKET_MAX_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recv(control->fd, packet, VMMPROTO_PACKET_MAX_BYTES, flags | MSG_TRUNC);
 	int r;
 
 	if (n < 0)
@@ -146,7 +147,7 @@ static void on_readable(void *ctx, uint32_t events)
 	uint8_t packet[VMMPROTO_PACKET_MAX_BYTES];
 
 	(void)events;
-	if (receive(control, packet, NULL) < 0)
+	if (receive(control, packet, NULL, MSG_DONTWAIT) < 0)
 		vmm_end(&control->vmm, VMMPROTO_END_FAILED, "its starter wants its end");
 }
 
@@ -155,15 +156,12 @@ static int serve_set_up(struct control *control)
 {
 	auto_free uint8_t *packet = malloc(VMMPROTO_PACKET_MAX_BYTES);
 	auto_free struct vmmproto_config *config = calloc(1, sizeof(*config));
-	struct pollfd pfd = { .fd = control->fd, .events = POLLIN };
 	int r = 0;
 
 	if (!packet || !config)
 		return -ENOMEM;
-	while (r >= 0 && !control->vmm.started) {
-		(void)poll(&pfd, 1, -1);
-		r = receive(control, packet, config);
-	}
+	while (r >= 0 && !control->vmm.started)
+		r = receive(control, packet, config, 0);
 
 	return MIN(r, 0);
 }

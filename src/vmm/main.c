@@ -2,8 +2,8 @@
  *
  * main.c - hull-vmm: one virtual machine on KVM
  *
- * Its starter has put it into namespaces, a cgroup and an environment without anything, and hands
- * it open descriptors: the control socket by its number on the command line, all others by their
+ * Its starter has put it into namespaces, a cgroup and an environment without anything, has forbidden
+ * it new privileges (filters would need a capability otherwise), and hands it open descriptors: the control socket by its number on the command line, all others by their
  * numbers in messages (vmmproto.h). It leaves for an empty root and gives its capabilities up
  * before it reads the first of them, and makes the guest run only under its filters (confine.h).
  */
@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -28,9 +27,6 @@ static int leave_host(struct err *err)
 {
 	if (chroot(EMPTY_DIR) < 0 || chdir("/") < 0)
 		return err_sys(err, "change the root to '" EMPTY_DIR "'");
-	/* Without it a filter would need a capability. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, "forbid new privileges");
 
 	return caps_set(0, 0, err);
 }

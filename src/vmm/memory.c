@@ -6,19 +6,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 
-/* A range of addresses that nothing uses, aligned to a huge page. */
-static unsigned char *reserve(uint64_t bytes)
+/* Private memory of zeroes, aligned to a huge page; with PROT_NONE addresses and no more. */
+static unsigned char *map_aligned(uint64_t bytes, int prot)
 {
 	uint64_t whole = bytes + MEMORY_HUGE_BYTES, before;
 	unsigned char *map, *at;
 
-	map = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map = mmap(NULL, whole, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map == MAP_FAILED)
 		return NULL;
 	before = -(uintptr_t)map & (MEMORY_HUGE_BYTES - 1);
@@ -33,26 +34,23 @@ static unsigned char *reserve(uint64_t bytes)
 static int map_region(struct memory *mem, uint64_t start, uint64_t bytes, struct err *err)
 {
 	struct memory_region *region = &mem->regions[mem->regions_len];
-	int flags = MAP_FIXED | MAP_NORESERVE;
-	void *map;
+	int flags = MAP_FIXED | MAP_NORESERVE |
+		    (mem->backing == MEMORY_SHARED ? MAP_SHARED : MAP_PRIVATE);
+	bool has_file = mem->fd >= 0;
 
 	*region = (struct memory_region){ .start = start, .bytes = bytes };
 	if (mem->regions_len > 0)
 		region->file_offset = region[-1].file_offset + region[-1].bytes;
-	region->host = reserve(bytes);
+	region->host = map_aligned(bytes, has_file ? PROT_NONE : PROT_READ | PROT_WRITE);
 	if (!region->host)
-		return err_sys(err, "reserve addresses for the guest's memory");
+		return err_sys(err, "find room for the guest's memory");
 	mem->regions_len++;
-	flags |= mem->backing == MEMORY_SHARED ? MAP_SHARED : MAP_PRIVATE;
-	if (mem->fd < 0)
-		flags |= MAP_ANONYMOUS;
-	map = mmap(region->host, bytes, PROT_READ | PROT_WRITE, flags, mem->fd,
-		   mem->fd < 0 ? 0 : (off_t)region->file_offset);
-	if (map == MAP_FAILED)
+	if (has_file && mmap(region->host, bytes, PROT_READ | PROT_WRITE, flags, mem->fd,
+			     (off_t)region->file_offset) == MAP_FAILED)
 		return err_sys(err, "map the guest's memory");
 	/* Without them it is only slower; a guest's memory is no part of our core dumps. */
-	(void)madvise(map, bytes, MADV_HUGEPAGE);
-	(void)madvise(map, bytes, MADV_DONTDUMP);
+	(void)madvise(region->host, bytes, MADV_HUGEPAGE);
+	(void)madvise(region->host, bytes, MADV_DONTDUMP);
 
 	return 0;
 }
@@ -123,14 +121,12 @@ int memory_add_file(struct memory *mem, int fd, const struct memory_region **ret
 	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > (off_t)MEMORY_FILE_MAX_BYTES)
 		return err_set(err, EINVAL, "this cannot be mapped into the guest's memory");
 	bytes = ((uint64_t)st.st_size + MEMORY_HUGE_BYTES - 1) & ~(MEMORY_HUGE_BYTES - 1);
-	host = reserve(bytes);
-	if (!host)
-		return err_sys(err, "reserve addresses for a file");
 	/* Behind the file's last page there would be nothing, which ends whoever looks. */
-	if (mmap(host, bytes, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0) == MAP_FAILED ||
-	    mmap(host, (size_t)st.st_size, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0) ==
-		    MAP_FAILED) {
+	host = map_aligned(bytes, PROT_READ);
+	if (!host)
+		return err_sys(err, "find room for a file");
+	if (mmap(host, (size_t)st.st_size, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0) ==
+	    MAP_FAILED) {
 		int r = err_sys(err, "map a file into the guest's memory");
 
 		(void)munmap(host, bytes);

@@ -138,17 +138,23 @@ static void tell(const struct vcpus *vcpus)
 	fd_raise(vcpus->event_fd);
 }
 
-static void stop(struct vcpu *vcpu, enum vcpu_stop why, int code, const char *text)
+static void stop_with(struct vcpus *all, enum vcpu_stop why, const struct err *failure)
 {
-	struct vcpus *all = vcpu->all;
-
 	(void)pthread_mutex_lock(&all->lock);
 	if (all->stop == VCPU_GOES_ON) {
 		all->stop = why;
-		err_set(&all->failure, code, "processor %u: %s", vcpu->index, text);
+		all->failure = *failure;
 	}
 	(void)pthread_mutex_unlock(&all->lock);
 	tell(all);
+}
+
+static void stop(const struct vcpu *vcpu, enum vcpu_stop why, int code, const char *text)
+{
+	struct err failure = ERR_INIT;
+
+	err_set(&failure, code, "processor %u: %s", vcpu->index, text);
+	stop_with(vcpu->all, why, &failure);
 }
 
 static void handle_port(struct vcpu *vcpu)
@@ -217,7 +223,7 @@ static bool park(struct vcpu *vcpu, bool for_ever)
 
 	(void)pthread_mutex_lock(&all->lock);
 	all->parked++;
-	if (all->parked == all->list_len)
+	if (all->parked == all->list_len && all->pausing)
 		tell(all);
 	while (!all->leave && (for_ever || !all->want_run))
 		(void)pthread_cond_wait(&all->changed, &all->lock);
@@ -252,33 +258,19 @@ static void run(struct vcpu *vcpu)
 	}
 }
 
-/* What vcpus_start() shares with a thread until that is confined. */
-struct start {
-	struct vcpu *vcpu;
-	const struct confine_list *const *confine;
-	size_t confine_len;
-	struct err err;
-	int result;
-	bool done;
-};
-
 static void *thread_main(void *arg)
 {
-	struct start *start = arg;
-	struct vcpu *vcpu = start->vcpu;
+	struct vcpu *vcpu = arg;
 	struct vcpus *all = vcpu->all;
+	struct err err = ERR_INIT;
 	int r = 0;
 
-	if (start->confine)
-		r = confine_thread(start->confine, start->confine_len, &start->err);
-	(void)pthread_mutex_lock(&all->lock);
-	start->result = r;
-	start->done = true;
-	(void)pthread_cond_broadcast(&all->changed);
-	(void)pthread_mutex_unlock(&all->lock);
-	/* From here on @start is gone. */
+	if (all->confine)
+		r = confine_thread(all->confine, all->confine_len, &err);
 	if (r == 0)
 		run(vcpu);
+	else
+		stop_with(all, VCPU_FAILED, &err);
 
 	return NULL;
 }
@@ -288,28 +280,20 @@ static void on_kick(int signo)
 	(void)signo;
 }
 
-static int start_thread(struct start *start, struct err *err)
+static int start_thread(struct vcpu *vcpu, struct err *err)
 {
-	struct vcpu *vcpu = start->vcpu;
-	struct vcpus *all = vcpu->all;
 	pthread_attr_t attr;
 	int r;
 
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = pthread_create(&vcpu->thread, &attr, thread_main, start);
+	r = pthread_create(&vcpu->thread, &attr, thread_main, vcpu);
 	(void)pthread_attr_destroy(&attr);
 	if (r != 0)
 		return err_set(err, r, "start the thread of processor %u", vcpu->index);
 	vcpu->has_thread = true;
-	(void)pthread_mutex_lock(&all->lock);
-	while (!start->done)
-		(void)pthread_cond_wait(&all->changed, &all->lock);
-	(void)pthread_mutex_unlock(&all->lock);
-	if (start->result < 0 && err)
-		*err = start->err;
 
-	return start->result;
+	return 0;
 }
 
 int vcpus_start(struct vcpus *vcpus, const struct confine_list *const *confine, size_t confine_len,
@@ -320,13 +304,10 @@ int vcpus_start(struct vcpus *vcpus, const struct confine_list *const *confine, 
 
 	if (sigaction(KICK_SIGNAL, &act, NULL) < 0)
 		return err_sys(err, "handle the kick");
-	for (unsigned i = 0; i < vcpus->list_len && r == 0; i++) {
-		struct start start = { .vcpu = &vcpus->list[i],
-				       .confine = confine,
-				       .confine_len = confine_len };
-
-		r = start_thread(&start, err);
-	}
+	vcpus->confine = confine;
+	vcpus->confine_len = confine_len;
+	for (unsigned i = 0; i < vcpus->list_len && r == 0; i++)
+		r = start_thread(&vcpus->list[i], err);
 
 	return r;
 }
@@ -337,8 +318,10 @@ void vcpus_resume(struct vcpus *vcpus)
 {
 	(void)pthread_mutex_lock(&vcpus->lock);
 	vcpus->want_run = true;
-	(void)pthread_cond_broadcast(&vcpus->changed);
+	vcpus->pausing = false;
 	(void)pthread_mutex_unlock(&vcpus->lock);
+	/* Not before: a thread that wakes up wants the lock. */
+	(void)pthread_cond_broadcast(&vcpus->changed);
 }
 
 static void kick_all(struct vcpus *vcpus)
@@ -357,6 +340,7 @@ void vcpus_pause(struct vcpus *vcpus)
 {
 	(void)pthread_mutex_lock(&vcpus->lock);
 	vcpus->want_run = false;
+	vcpus->pausing = true;
 	if (vcpus->parked == vcpus->list_len)
 		tell(vcpus);
 	else

@@ -4,14 +4,16 @@
  *
  * Theory of operation
  *
- * The threads are made while the machine is set up and wait, confined already, until the first
- * vcpus_resume(). To stop them, vcpus_pause() sets a wish, has KVM_RUN return at once
- * (immediate_exit) and kicks each thread with a signal; a thread parks only after KVM_RUN has
- * returned EINTR, because KVM completes a half-done port or memory access on the way there. So a
- * parked processor's state is whole: vcpu_save() may read it, vcpu_load() may replace it.
+ * The threads are made while the machine is set up, confine themselves, and wait for the first
+ * vcpus_resume(); one that cannot confine itself goes no further. To stop them, vcpus_pause() sets a
+ * wish, has KVM_RUN return at once (immediate_exit) and kicks each thread with a signal; a thread
+ * parks only after KVM_RUN has returned EINTR, because KVM completes a half-done port or memory
+ * access on the way there. So a parked processor's state is whole: vcpu_save() may read it,
+ * vcpu_load() may replace it.
  *
  * Nobody ever waits for a thread to park while holding the device lock, which the thread may need
- * on its way. Instead the last one to park, and one that cannot go on, write to an eventfd.
+ * on its way. Instead the last one to park for a pause, and one that cannot go on, write to an
+ * eventfd.
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
@@ -88,10 +90,13 @@ struct vcpu {
  * @run_bytes:	size of the memory shared with KVM for each
  * @ops:	who answers the guest
  * @ctx:	for @ops
- * @event_fd:	readable when all have parked, or one cannot go on
+ * @event_fd:	readable when all have parked for a pause, or one cannot go on
+ * @confine:	lists of the calls that threads may make, or NULL
+ * @confine_len: their number
  * @lock:	guards what follows
  * @changed:	@want_run or @leave has changed
  * @want_run:	they are to run
+ * @pausing:	they have been asked to park
  * @leave:	the threads are to end
  * @parked:	how many wait
  * @stop:	the first reason why one cannot go on
@@ -104,9 +109,11 @@ struct vcpus {
 	const struct vcpu_ops *ops;
 	void *ctx;
 	int event_fd;
+	const struct confine_list *const *confine;
+	size_t confine_len;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool want_run, leave;
+	bool want_run, pausing, leave;
 	unsigned parked;
 	enum vcpu_stop stop;
 	struct err failure;
@@ -140,7 +147,9 @@ void vcpus_done(struct vcpus *vcpus);
  * @confine_len: their number
  * @err:	filled in on failure, may be NULL
  *
- * Return: 0, once all threads are confined, or a negative errno.
+ * A thread that cannot be confined never runs the guest: it stops as VCPU_FAILED.
+ *
+ * Return: 0 or a negative errno.
  */
 int vcpus_start(struct vcpus *vcpus, const struct confine_list *const *confine, size_t confine_len,
 		struct err *err);

@@ -354,8 +354,10 @@ static int init_port(struct virtio_console *console, unsigned id,
 		return err_set(err, ENAMETOOLONG, "console: name of port %u", id);
 	if (config->name)
 		(void)snprintf(port->name, sizeof(port->name), "%s", config->name);
-	if ((port->in.fd >= 0 && fd_set_nonblock(port->in.fd, 1) < 0) ||
-	    (port->out.fd >= 0 && fd_set_nonblock(port->out.fd, 1) < 0))
+	/* The second descriptor of a socket shares this with the first. */
+	if ((config->in_fd >= 0 && fd_set_nonblock(config->in_fd, 1) < 0) ||
+	    (config->out_fd >= 0 && config->out_fd != config->in_fd &&
+	     fd_set_nonblock(config->out_fd, 1) < 0))
 		return err_sys(err, "console: make port %u non-blocking", id);
 
 	return 0;
