@@ -42,10 +42,9 @@
 	 VMMPROTO_NETS_MAX * VMMPROTO_NET_PAIRS_MAX + VMMPROTO_SHARES_MAX)
 
 /*
- * No self-tests, no look at ports for a PCI bus that is found by ACPI, end rather than wait when it
- * panics. A reset goes by ACPI: without the word Linux would look for firmware. The serial port is
- * there to say why it panics, and nothing else (that there is no PCI bus behind ports is an error
- * to Linux) unless somebody listens.
+ * No self-tests, no search of ports for chipsets with quirks (some 200 exits), end rather than wait
+ * when it panics. A reset goes by ACPI: without the word Linux would look for firmware. The serial
+ * port is there to say why it panics, and nothing else unless somebody listens.
  */
 #define KERNEL_WORDS                                                                         \
 	"cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=a 8250.nr_uarts=1 pci=noearly" \

@@ -120,7 +120,7 @@ static void add_pci_bridge(struct aml *aml)
 	aml_begin_device(aml, "PCI0");
 	aml_define_eisa_id(aml, "_HID", "PNP0A08");
 	aml_define_eisa_id(aml, "_CID", "PNP0A03");
-	aml_define_integer(aml, "_SEG", 0);
+	aml_define_integer(aml, "_SEG", LAYOUT_PCI_SEGMENT);
 	aml_define_integer(aml, "_BBN", 0);
 	aml_define_integer(aml, "_UID", 0);
 	aml_define_integer(aml, "_CCA", 1);
@@ -324,8 +324,8 @@ static uint64_t add_mcfg(struct tables *t)
 
 	aml_raw(&t->out, 0, 8);
 	aml_raw(&t->out, LAYOUT_ECAM, 8);
-	aml_raw(&t->out, 0, 2); /* segment */
-	aml_byte(&t->out, 0);	/* first and last bus */
+	aml_raw(&t->out, LAYOUT_PCI_SEGMENT, 2);
+	aml_byte(&t->out, 0); /* first and last bus */
 	aml_byte(&t->out, 0);
 	aml_raw(&t->out, 0, 4);
 

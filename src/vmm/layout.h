@@ -29,6 +29,12 @@
 #define LAYOUT_IDENTITY_MAP 0xfeffc000ULL /* one page, for KVM on Intel */
 #define LAYOUT_TSS 0xfeffd000ULL	  /* three pages, the same */
 
+/*
+ * The PCI segment of our bus. The ports reach segment 0 alone, so Linux goes by them there when
+ * they answer; in another one it reads ECAM, which costs no exit.
+ */
+#define LAYOUT_PCI_SEGMENT 1
+
 /* Ports. */
 #define LAYOUT_COM1 0x3f8
 #define LAYOUT_COM1_IRQ 4
@@ -38,6 +44,8 @@
 #define LAYOUT_SLEEP_STATUS 0x601
 #define LAYOUT_RESET 0x602
 #define LAYOUT_PANIC 0x603
+#define LAYOUT_PCI_ADDRESS 0xcf8
+#define LAYOUT_PCI_DATA 0xcfc
 #define LAYOUT_BUTTON_IRQ 9
 #define LAYOUT_GENERATION_IRQ 10
 

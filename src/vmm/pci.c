@@ -25,6 +25,13 @@
 #define HOST_BRIDGE_DEVICE 0x0008
 #define HOST_BRIDGE_CLASS 0x060000
 
+/* The address register among the ports; PCI Local Bus 3.0, section 3.2.2.3.2. */
+#define ADDRESS_ENABLE 0x80000000U
+#define ADDRESS_BUS 0x00ff0000U
+#define ADDRESS_FUNCTION 0x0000ff00U /* device and function */
+#define ADDRESS_REGISTER 0x000000fcU
+#define ADDRESS_BITS (ADDRESS_ENABLE | ADDRESS_BUS | ADDRESS_FUNCTION | ADDRESS_REGISTER)
+
 #define CAPS_START 0x40
 #define PAGE_BYTES 4096U
 /* Slots of KVM's memory for the pages: beyond those of RAM. */
@@ -607,23 +614,42 @@ static bool is_ecam(uint64_t gpa)
 	return gpa - LAYOUT_ECAM < LAYOUT_ECAM_BYTES;
 }
 
+/* ---- accesses ---- */
+
+/* @at: as in ECAM, 12 bits of offset below the function's number. */
+static uint64_t bus_config_read(struct pci_bus *bus, uint32_t at, unsigned bytes)
+{
+	struct pci_function *fn = find_function(bus, at >> 12);
+	uint32_t offset = at & 0xfff;
+
+	if (fn && width_is_possible(bytes))
+		return config_read(fn, offset, bytes);
+	if (at >> 12 == 0 && width_is_possible(bytes))
+		return bridge_read(offset, bytes);
+
+	return UINT64_MAX;
+}
+
+static void bus_config_write(struct pci_bus *bus, uint32_t at, unsigned bytes, uint64_t value)
+{
+	struct pci_function *fn = find_function(bus, at >> 12);
+
+	if (fn && width_is_possible(bytes))
+		config_write(fn, at & 0xfff, bytes, value);
+}
+
 bool pci_bus_read(struct pci_bus *bus, uint64_t gpa, void *data, unsigned bytes)
 {
-	uint32_t offset = (uint32_t)(gpa & 0xfff);
 	struct pci_function *fn;
 	uint64_t value = UINT64_MAX;
 	unsigned bar = 0;
 
 	memset(data, 0xff, bytes);
 	if (is_ecam(gpa)) {
-		unsigned devfn = (unsigned)((gpa - LAYOUT_ECAM) >> 12);
-
-		fn = find_function(bus, devfn);
-		if (fn && width_is_possible(bytes))
-			value = config_read(fn, offset, bytes);
-		else if (devfn == 0 && width_is_possible(bytes))
-			value = bridge_read(offset, bytes);
+		value = bus_config_read(bus, (uint32_t)(gpa - LAYOUT_ECAM), bytes);
 	} else {
+		uint32_t offset;
+
 		fn = find_bar(bus, gpa, bytes, &bar);
 		if (!fn)
 			return false;
@@ -640,15 +666,13 @@ bool pci_bus_read(struct pci_bus *bus, uint64_t gpa, void *data, unsigned bytes)
 
 bool pci_bus_write(struct pci_bus *bus, uint64_t gpa, const void *data, unsigned bytes)
 {
-	uint32_t offset = (uint32_t)(gpa & 0xfff);
-	struct pci_function *fn;
 	uint64_t value = get_le(data, bytes);
+	struct pci_function *fn;
+	uint32_t offset;
 	unsigned bar = 0;
 
 	if (is_ecam(gpa)) {
-		fn = find_function(bus, (unsigned)((gpa - LAYOUT_ECAM) >> 12));
-		if (fn && width_is_possible(bytes))
-			config_write(fn, offset, bytes, value);
+		bus_config_write(bus, (uint32_t)(gpa - LAYOUT_ECAM), bytes, value);
 		return true;
 	}
 	fn = find_bar(bus, gpa, bytes, &bar);
@@ -659,6 +683,49 @@ bool pci_bus_write(struct pci_bus *bus, uint64_t gpa, const void *data, unsigned
 		msix_write(fn, offset, bytes, value);
 	else if (width_is_possible(bytes))
 		fn->spec.ops->write(fn->spec.ctx, offset, bytes, value);
+
+	return true;
+}
+
+/*
+ * Where in configuration space an access to the data ports goes: bus, device, function and register
+ * are in the address register. False: nowhere, as there is one bus.
+ */
+static bool port_target(const struct pci_bus *bus, uint16_t port, unsigned bytes, uint32_t *ret)
+{
+	uint32_t address = bus->config_address, byte = port - LAYOUT_PCI_DATA;
+
+	*ret = (address & ADDRESS_FUNCTION) << 4 | (address & ADDRESS_REGISTER) | byte;
+
+	return (address & ADDRESS_ENABLE) && !(address & ADDRESS_BUS) && byte + bytes <= 4;
+}
+
+bool pci_bus_port_read(struct pci_bus *bus, uint16_t port, void *data, unsigned bytes)
+{
+	uint64_t value = UINT64_MAX;
+	uint32_t at;
+
+	if (port == LAYOUT_PCI_ADDRESS && bytes == 4)
+		value = bus->config_address;
+	else if (port < LAYOUT_PCI_DATA || port >= LAYOUT_PCI_DATA + 4)
+		return false;
+	else if (port_target(bus, port, bytes, &at))
+		value = bus_config_read(bus, at, bytes);
+	put_le(data, bytes, value);
+
+	return true;
+}
+
+bool pci_bus_port_write(struct pci_bus *bus, uint16_t port, const void *data, unsigned bytes)
+{
+	uint32_t at;
+
+	if (port == LAYOUT_PCI_ADDRESS && bytes == 4)
+		bus->config_address = (uint32_t)get_le(data, 4) & ADDRESS_BITS;
+	else if (port < LAYOUT_PCI_DATA || port >= LAYOUT_PCI_DATA + 4)
+		return false;
+	else if (port_target(bus, port, bytes, &at))
+		bus_config_write(bus, at, bytes, get_le(data, bytes));
 
 	return true;
 }

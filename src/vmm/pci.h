@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pci.h - PCI functions on the root bus: configuration space by ECAM, BARs, MSI-X, doorbells
+ * pci.h - PCI functions on the root bus: configuration space, BARs, MSI-X, doorbells
  *
  * Theory of operation
  *
@@ -97,7 +97,8 @@ struct pci_bus {
 	struct pci_function *functions[PCI_FUNCTIONS_MAX];
 	unsigned functions_len;
 	uint8_t *pages; /* what the guest reads without leaving it; NULL before pci_bus_map() */
-	uint64_t next_address; /* of BARs */
+	uint64_t next_address;	 /* of BARs */
+	uint32_t config_address; /* the address register among the ports, state of the guest */
 };
 
 /* An empty bus. */
@@ -172,6 +173,13 @@ bool pci_is_master(const struct pci_function *fn);
 /* An access of the guest to ECAM or a BAR. False when @gpa belongs to none; reads give ~0 then. */
 bool pci_bus_read(struct pci_bus *bus, uint64_t gpa, void *data, unsigned bytes);
 bool pci_bus_write(struct pci_bus *bus, uint64_t gpa, const void *data, unsigned bytes);
+
+/*
+ * An access of the guest to the ports of configuration space (0xcf8, 0xcfc), for kernels that know
+ * no ECAM. False when @port is another's; the address register is one for accesses of 4 bytes only.
+ */
+bool pci_bus_port_read(struct pci_bus *bus, uint16_t port, void *data, unsigned bytes);
+bool pci_bus_port_write(struct pci_bus *bus, uint16_t port, const void *data, unsigned bytes);
 
 /* Copy the state out, or put a copy back: BARs, doorbells and routes follow. 0 or -errno. */
 void pci_save(const struct pci_function *fn, struct pci_state *ret);

@@ -75,9 +75,10 @@ static void on_port(void *ctx, uint16_t port, void *data, unsigned bytes, bool w
 
 	(void)pthread_mutex_lock(&vmm->lock);
 	if (write) {
-		chipset_write(&vmm->chipset, port, data, bytes);
+		if (!pci_bus_port_write(&vmm->bus, port, data, bytes))
+			chipset_write(&vmm->chipset, port, data, bytes);
 		take_wish(vmm);
-	} else {
+	} else if (!pci_bus_port_read(&vmm->bus, port, data, bytes)) {
 		chipset_read(&vmm->chipset, port, data, bytes);
 	}
 	(void)pthread_mutex_unlock(&vmm->lock);

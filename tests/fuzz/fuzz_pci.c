@@ -109,6 +109,23 @@ static void access_memory(struct machine *m, uint64_t gpa, struct input *in)
 		(void)pci_bus_write(&m->bus, gpa, &value, bytes);
 }
 
+/* Both registers of the ports, in any order and width. */
+static void access_ports(struct machine *m, struct input *in)
+{
+	uint8_t how = input_byte(in);
+	uint16_t port = (uint16_t)(0xcf0 + input_byte(in) % 0x20);
+	uint64_t value = input_number(in, 4);
+
+	if (how & 0x20) {
+		port = LAYOUT_PCI_ADDRESS;
+		value |= 0x80000000;
+	}
+	if (how & 0x80)
+		(void)pci_bus_port_read(&m->bus, port, &value, 1U << how % 3);
+	else
+		(void)pci_bus_port_write(&m->bus, port, &value, 1U << how % 3);
+}
+
 static void save_or_load(struct machine *m, struct input *in)
 {
 	struct pci_function *fn = m->functions[1];
@@ -121,6 +138,22 @@ static void save_or_load(struct machine *m, struct input *in)
 		fuzz_assert(pci_load(fn, &m->saved, NULL) == 0);
 		pci_save(fn, &again);
 		fuzz_assert(memcmp(again.config, m->saved.config, sizeof(again.config)) == 0);
+	}
+}
+
+static void odd_operation(struct machine *m, struct input *in)
+{
+	switch (input_byte(in) % 4) {
+	case 0:
+		access_memory(m, input_number(in, 8), in);
+		break;
+	case 1:
+	case 2:
+		access_ports(m, in);
+		break;
+	default:
+		save_or_load(m, in);
+		break;
 	}
 }
 
@@ -159,10 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			pci_raise(m.functions[input_byte(&in) % 4], input_byte(&in));
 			break;
 		default:
-			if (input_byte(&in) % 4)
-				save_or_load(&m, &in);
-			else
-				access_memory(&m, input_number(&in, 8), &in);
+			odd_operation(&m, &in);
 			break;
 		}
 	}

@@ -77,6 +77,21 @@ static void test_root(void **state)
 	free(buf);
 }
 
+/* ECAM is where it is in the segment that the bridge is in. */
+static void test_mcfg(void **state)
+{
+	uint8_t *buf = calloc(1, ACPI_BYTES_MAX);
+	int len = acpi_build(buf, START, 1);
+	const uint8_t *mcfg = find_table(buf, (size_t)len, "MCFG");
+
+	(void)state;
+	assert_int_equal(get(mcfg + 4, 4), 60);
+	assert_int_equal(get(mcfg + 44, 8), LAYOUT_ECAM);
+	assert_int_equal(get(mcfg + 52, 2), LAYOUT_PCI_SEGMENT);
+	assert_int_equal(get(mcfg + 54, 2), 0); /* the first and the last bus */
+	free(buf);
+}
+
 static void test_fadt(void **state)
 {
 	uint8_t *buf = calloc(1, ACPI_BYTES_MAX);
@@ -280,7 +295,7 @@ int main(void)
 		cmocka_unit_test(test_root),	 cmocka_unit_test(test_fadt),
 		cmocka_unit_test(test_madt),	 cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_integers), cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_misuse),	 cmocka_unit_test(test_mcfg),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,57 @@ static void test_header(void **state)
 	assert_int_equal(f->config_writes, 1);
 }
 
+static uint64_t in(struct fixture *f, unsigned port, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	assert_true(pci_bus_port_read(&f->bus, (uint16_t)port, &value, bytes));
+
+	return value;
+}
+
+static void out(struct fixture *f, unsigned port, unsigned bytes, uint64_t value)
+{
+	assert_true(pci_bus_port_write(&f->bus, (uint16_t)port, &value, bytes));
+}
+
+/* Configuration space by ports: what ECAM has, one bus, and only whole writes to the address. */
+static void test_ports(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t byte = 1;
+
+	/* What a kernel looks for. */
+	out(f, 0xcf8, 4, 0x80000000);
+	assert_int_equal(in(f, 0xcf8, 4), 0x80000000);
+	assert_int_equal(in(f, 0xcfc, 4), 0x00081b36);
+	assert_int_equal(in(f, 0xcfd, 1), 0x1b);
+	assert_int_equal(in(f, 0xcfe, 2), 0x0008);
+	/* Slot 1, register 8, in parts and beyond its end. */
+	out(f, 0xcf8, 4, 0x80000808);
+	assert_int_equal(in(f, 0xcfe, 2), 0x0180);
+	assert_int_equal(in(f, 0xcfe, 4), UINT32_MAX);
+	assert_int_equal(in(f, 0xcff, 2), UINT16_MAX);
+	out(f, 0xcf8, 4, 0x80000800 | PCI_COMMAND);
+	out(f, 0xcfc, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(get(f, config_at(0, PCI_COMMAND), 2), PCI_COMMAND_MEMORY);
+	/* Not enabled, and a bus that does not exist. */
+	out(f, 0xcf8, 4, 0x00000800 | PCI_COMMAND);
+	out(f, 0xcfc, 2, 0);
+	assert_int_equal(in(f, 0xcfc, 4), UINT32_MAX);
+	out(f, 0xcf8, 4, 0x80010800 | PCI_COMMAND);
+	out(f, 0xcfc, 2, 0);
+	assert_int_equal(in(f, 0xcfc, 4), UINT32_MAX);
+	assert_int_equal(get(f, config_at(0, PCI_COMMAND), 2), PCI_COMMAND_MEMORY);
+	/* Bits that do not exist are zero, and other ports are not these. */
+	out(f, 0xcf8, 4, 0xffffffff);
+	assert_int_equal(in(f, 0xcf8, 4), 0x80fffffc);
+	assert_false(pci_bus_port_write(&f->bus, 0xcf9, &byte, 1));
+	assert_false(pci_bus_port_read(&f->bus, 0xcf8, &byte, 1));
+	assert_false(pci_bus_port_read(&f->bus, 0xd00, &byte, 1));
+	assert_int_equal(in(f, 0xcf8, 4), 0x80fffffc);
+}
+
 static void test_odd_accesses(void **state)
 {
 	struct fixture *f = *state;
@@ -391,7 +442,7 @@ int main(void)
 		TEST(test_header),	     TEST(test_odd_accesses), TEST(test_bar_sizing),
 		TEST(test_registers),	     TEST(test_vectors),      TEST(test_reroute),
 		TEST(test_table_accesses),   TEST(test_capabilities), TEST(test_many_functions),
-		TEST(test_impossible_specs), TEST(test_state),
+		TEST(test_impossible_specs), TEST(test_state),	      TEST(test_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

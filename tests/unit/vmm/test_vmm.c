@@ -229,6 +229,28 @@ static void test_reset(void **state)
 	wait_end(f, VMMPROTO_END_RESET);
 }
 
+/* Configuration space by ports; the address is no write to the reset register among them, 0xcf9. */
+static void test_pci_ports(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t text[] = {
+		0x66, 0xba, 0xf8, 0x0c,	      /* mov dx, 0xcf8 */
+		0xb8, 0x00, 0x04, 0x00, 0x80, /* mov eax, 0x80000400 */
+		0xef,			      /* out dx, eax: a function that does not exist */
+		0xb8, 0x00, 0x00, 0x00, 0x80, /* mov eax, 0x80000000 */
+		0xef,			      /* out dx, eax: the host bridge */
+		0x66, 0xba, 0xfc, 0x0c, 0xed, /* mov dx, 0xcfc; in eax, dx */
+		0x66, 0xba, 0xf8, 0x03, 0xee, /* mov dx, 0x3f8; out dx, al */
+		0x66, 0xba, 0x00, 0x06,	      /* mov dx, 0x600 */
+		0xb0, 0x34, 0xee,	      /* mov al, 0x34; out dx, al */
+		0xeb, 0xfe,		      /* jmp to itself */
+	};
+
+	run(f, 1, text, sizeof(text));
+	wait_end(f, VMMPROTO_END_POWER_OFF);
+	expect_console(f, "6"); /* the low byte of its vendor, 0x1b36 */
+}
+
 /* By the way of last resort: real mode, and a jump to where firmware would be. */
 static void test_reset_vector(void **state)
 {
@@ -565,7 +587,7 @@ int main(void)
 		TEST(test_pci_window),	   TEST(test_order),	       TEST(test_starter_gone),
 		TEST(test_no_kernel),	   TEST(test_nonsense),	       TEST(test_panic),
 		TEST(test_reset_vector),   TEST(test_generation),      TEST(test_panic_printed),
-		TEST(test_panic_silent),
+		TEST(test_panic_silent),   TEST(test_pci_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
