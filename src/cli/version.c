@@ -16,9 +16,18 @@ struct version_args {
 
 static const struct opt version_opts[] = {
 	{ 'f', "format", OPT_TEXT, offsetof(struct version_args, format), NULL, NULL,
-	  "Print json, or by a template such as '{{.Version}}'" },
+	  "Print json, or by a template such as '{{.Version}}' or '{{.Client.Version}}'" },
 	OPT_END,
 };
+
+/* There is no server; scripts for other engines ask for its version, or for the client's. */
+static void add_parts(json_t *row)
+{
+	json_t *part = json_deep_copy(row);
+
+	json_object_set(row, "Client", part);
+	json_object_set_new(row, "Server", part);
+}
 
 static int run_version(struct cli *cli, const void *args, char **words, int words_len,
 		       struct err *err)
@@ -38,6 +47,7 @@ static int run_version(struct cli *cli, const void *args, char **words, int word
 	json_set_text(row, "Arch", host.machine);
 	json_set_text(row, "KernelVersion", host.release);
 	json_set_text(row, "Compiler", __VERSION__);
+	add_parts(row);
 	json_array_append_new(rows, row);
 	if (a->format)
 		return format_rows(stdout, a->format, NULL, rows, err);

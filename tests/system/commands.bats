@@ -229,6 +229,9 @@ teardown() { remove_containers; }
 @test "version is told, and system df has a row of each kind" {
 	run hull version --format '{{.Version}}'
 	[ "hull version $output" = "$(hull --version)" ]
+	run hull version --format '{{.Client.Version}} {{.Server.Version}} {{.Server.Os}}'
+	[ "hull version ${output%% *}" = "$(hull --version)" ]
+	[ "$output" = "${output%% *} ${output%% *} linux" ]
 	expect_status 0 hull system df
 	for kind in Images Containers "Local Volumes" Other; do expect_part "$kind  "; done
 }
