@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,6 +66,20 @@ static char *choose_dir(const char *option, const char *variable, const char *de
 	return path_absolute(dir && *dir ? dir : def);
 }
 
+/* Paths in the environment are as the user sees them, but hull-monitor works in the root. */
+static void make_environment_absolute(void)
+{
+	static const char *const names[] = { "HULL_KERNEL_DIR", "HULL_LIBEXEC", "HULL_VM_CONSOLE" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = secure_getenv(names[i]);
+		auto_free char *path = value && *value ? path_absolute(value) : NULL;
+
+		if (path && setenv(names[i], path, 1) < 0)
+			abort(); /* no memory */
+	}
+}
+
 static int run(const struct global_args *args, char **words, int words_len)
 {
 	auto_free char *root = choose_dir(args->root, "HULL_ROOT", "/var/lib/hull");
@@ -103,6 +118,7 @@ int main(int argc, char **argv)
 		printf("hull version %s\n", HULL_VERSION);
 		return 0;
 	}
+	make_environment_absolute();
 	if (log_set_level(args.log_level) < 0) {
 		err_setk(&err, ERR_USAGE, EINVAL, "unknown log level '%s'", args.log_level);
 		err_hint(&err, "use error, warn, info or debug");

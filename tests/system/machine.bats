@@ -46,6 +46,20 @@ teardown() { remove_containers; }
 	grep -q 'Run /init as init process' "$store/console"
 }
 
+@test "paths in the environment are seen from where the user is" {
+	local dir
+	dir=$(ls -d "${HULL_KERNEL_DIR:-$build/kernel}")
+	ln -s "$dir" "$store/host/kernels"
+	ln -s "$build/bin" "$store/host/programs"
+	cd "$store/host"
+	export HULL_KERNEL_DIR=kernels HULL_LIBEXEC=programs HULL_VM_CONSOLE=console.here
+	expect_status 0 hull run --rm --isolation vm busybox echo booted
+	expect booted
+	grep -q 'Linux version' "$store/host/console.here"
+	HULL_KERNEL_DIR=none run hull info
+	expect_part "HULL_KERNEL_DIR '$store/host/none'"
+}
+
 @test "a guest's panic and its reset are told as what they are" {
 	expect_status 137 hull run --name panics --isolation vm --privileged busybox \
 		sh -c 'echo c >/proc/sysrq-trigger; sleep 1000000'
