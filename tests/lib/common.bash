@@ -83,3 +83,27 @@ await() {
 		sleep 0.02
 	done
 }
+
+# make_initramfs FILE [MODULE...]: for $kernel, with busybox, the modules unless it has everything built in, and the
+# init on stdin
+make_initramfs() {
+	local file=$1 module top=$1.d
+	shift
+	case $kernel in */vmlinux) set -- ;; esac
+	rm -rf "$top"
+	mkdir -p "$top/bin"
+	cp "$(command -v busybox)" "$top/bin/busybox"
+	for module in "$@"; do
+		find "${kernel%/boot/*}/lib/modules/${kernel##*/vmlinuz-}" -name "$module.ko" -exec cp {} "$top" \;
+		[ -e "$top/$module.ko" ]
+	done
+	{
+		printf '%s\n' '#!/bin/busybox sh' 'export PATH=/bin' 'busybox mkdir -p /proc /sys /dev' \
+			'busybox mount -t proc proc /proc' 'busybox mount -t sysfs sys /sys' \
+			'busybox mount -t devtmpfs dev /dev'
+		for module in "$@"; do echo "busybox insmod /$module.ko"; done
+		cat
+	} >"$top/init"
+	chmod 755 "$top/init"
+	(cd "$top" && find . | busybox cpio -o -H newc 2>/dev/null) >"$file"
+}
