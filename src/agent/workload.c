@@ -239,10 +239,13 @@ static int create(struct workload *w, const struct agentproto_msg *msg, struct e
 	return r < 0 ? r : adopt(w, 0, &init, &io, err);
 }
 
-static int start(struct workload *w, struct err *err)
+static int start(struct workload *w, const struct agentproto_msg *msg, struct err *err)
 {
-	int r = runtime_start(w->rt, err);
+	/* What CREATE told of it is as old as the kernel's boot is long. */
+	int r = guest_set_clock(msg->wall_ns, err);
 
+	if (r == 0)
+		r = runtime_start(w->rt, err);
 	/* What only the host has use for must not hold up the workload's first moments. */
 	if (r == 0)
 		(void)guest_load_modules(GUEST_IDLE, NULL);
@@ -373,7 +376,7 @@ int workload_request(struct workload *w, const struct agentproto_msg *msg, char 
 
 	switch (msg->type) {
 	case AGENTPROTO_START:
-		return start(w, err);
+		return start(w, msg, err);
 	case AGENTPROTO_EXEC:
 	case AGENTPROTO_TOOL:
 		return spawn(w, msg, err);

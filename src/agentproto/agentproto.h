@@ -53,11 +53,11 @@
 enum agentproto_type {
 	/* requests of the host */
 	AGENTPROTO_CREATE = 1, /* body: spec_sandbox */
-	AGENTPROTO_START,
-	AGENTPROTO_EXEC,   /* body: spec_process */
-	AGENTPROTO_TOOL,   /* body: spec_tool */
-	AGENTPROTO_SIGNAL, /* value: signal number */
-	AGENTPROTO_RESIZE, /* value: rows << 16 | columns */
+	AGENTPROTO_START,      /* wall_ns */
+	AGENTPROTO_EXEC,       /* body: spec_process */
+	AGENTPROTO_TOOL,       /* body: spec_tool */
+	AGENTPROTO_SIGNAL,     /* value: signal number */
+	AGENTPROTO_RESIZE,     /* value: rows << 16 | columns */
 	AGENTPROTO_KILL_ALL,
 	AGENTPROTO_UPDATE,    /* body: spec_resources */
 	AGENTPROTO_STATS,     /* the reply's body: spec_stats */
@@ -97,7 +97,7 @@ enum agentproto_side {
  * @streams:	CREATE, EXEC, TOOL: bit n is set when stream n is connected; else /dev/null
  * @layers:	CREATE: number of layer disks
  * @shares:	CREATE: number of shares
- * @wall_ns:	CREATE, CLOCK: time of the host
+ * @wall_ns:	CREATE, START, CLOCK: time of the host when it was sent; a CREATE waits for the boot
  * @oom_kills:	EXITED: processes killed for lack of memory so far
  * @failure:	REPLY: why the request failed, @failure.code 0 when it did not
  * @body:	borrowed from the buffer it was decoded from

@@ -74,8 +74,10 @@ static int vm_probe(struct err *err)
 
 static int vm_start(struct sandbox *sb, struct err *err)
 {
-	return vm_call(sb, &(struct agentproto_msg){ .type = AGENTPROTO_START }, VM_CALL_LIMIT_NS,
-		       NULL, err);
+	return vm_call(
+		sb,
+		&(struct agentproto_msg){ .type = AGENTPROTO_START, .wall_ns = clock_wall_ns() },
+		VM_CALL_LIMIT_NS, NULL, err);
 }
 
 static int vm_spawn(struct sandbox *sb, const struct spec_process *process, const int stdio_fds[3],
