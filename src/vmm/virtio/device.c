@@ -84,20 +84,25 @@ void virtio_config_changed(struct virtio_device *dev)
 
 void virtio_ring(struct virtio_device *dev, unsigned queue)
 {
-	fd_raise(dev->bells[queue].source.fd);
+	dev->rung |= 1ULL << queue;
+	fd_raise(dev->spec.direct ? dev->direct_bells[queue] : dev->bell.fd);
 }
 
 static void on_bell(void *ctx, uint32_t events UNUSED)
 {
-	struct virtio_bell *bell = ctx;
-	struct virtio_device *dev = bell->dev;
-	uint64_t count;
+	struct virtio_device *dev = ctx;
+	uint64_t count, rung = dev->rung;
 
-	(void)!read(bell->source.fd, &count, sizeof(count));
-	if (!virtio_running(dev) || !virtq_running(&dev->queues[bell->queue]))
-		return;
-	if (dev->spec.ops->kick(dev, bell->queue))
-		virtio_ring(dev, bell->queue);
+	(void)!read(dev->bell.fd, &count, sizeof(count));
+	dev->rung = 0;
+	for (unsigned i = 0; i < dev->spec.queues_len && virtio_running(dev); i++) {
+		struct virtq *q = &dev->queues[i];
+
+		if (!virtq_running(q) || (!virtq_has_news(q) && !(rung & 1ULL << i)))
+			continue;
+		if (dev->spec.ops->kick(dev, i))
+			virtio_ring(dev, i);
+	}
 	virtio_check(dev);
 }
 
@@ -226,6 +231,42 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 		needs_reset(dev, "it cannot be started");
 }
 
+static int new_bell(const struct virtio_device *dev, struct err *err)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return fd < 0 ? err_sys(err, "%s: make an eventfd", dev->spec.name) : fd;
+}
+
+static int make_direct_bells(struct virtio_device *dev, struct err *err)
+{
+	unsigned len = dev->spec.queues_len;
+
+	dev->direct_bells = malloc(len * sizeof(*dev->direct_bells));
+	if (!dev->direct_bells)
+		return err_set(err, ENOMEM, "%s: no memory", dev->spec.name);
+	for (unsigned i = 0; i < len; i++)
+		dev->direct_bells[i] = -1;
+	for (unsigned i = 0; i < len; i++) {
+		dev->direct_bells[i] = new_bell(dev, err);
+		if (dev->direct_bells[i] < 0)
+			return dev->direct_bells[i];
+	}
+
+	return 0;
+}
+
+static int make_bell(struct virtio_device *dev, struct err *err)
+{
+	int r = dev->bell.fd = new_bell(dev, err);
+
+	if (r < 0)
+		return r;
+	r = loop_add(dev->env.loop, &dev->bell, EPOLLIN);
+
+	return r < 0 ? err_set(err, -r, "%s: watch its doorbell", dev->spec.name) : 0;
+}
+
 int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
 		const struct virtio_env *env, struct err *err)
 {
@@ -235,9 +276,9 @@ int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
 		.spec = *spec,
 		.env = *env,
 		.queues = calloc(spec->queues_len, sizeof(*dev->queues)),
-		.bells = calloc(spec->queues_len, sizeof(*dev->bells)),
+		.bell = { .fd = -1, .fn = on_bell, .ctx = dev },
 	};
-	if (!dev->queues || !dev->bells)
+	if (!dev->queues)
 		return err_set(err, ENOMEM, "%s: no memory", spec->name);
 	dev->spec.queue_sizes = NULL; /* the queues know */
 	if (dev->spec.vectors == 0)
@@ -245,36 +286,30 @@ int virtio_init(struct virtio_device *dev, const struct virtio_spec *spec,
 	for (unsigned i = 0; i < spec->queues_len; i++)
 		dev->queues[i].size_max = spec->queue_sizes[i];
 	forget_driver(dev);
-	for (unsigned i = 0; i < spec->queues_len; i++)
-		dev->bells[i] = (struct virtio_bell){
-			.dev = dev,
-			.queue = i,
-			.source = { .fd = -1, .fn = on_bell, .ctx = &dev->bells[i] },
-		};
-	for (unsigned i = 0; i < spec->queues_len; i++) {
-		dev->bells[i].source.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (dev->bells[i].source.fd < 0)
-			return err_sys(err, "%s: make an eventfd", spec->name);
-		r = spec->direct ? 0 : loop_add(env->loop, &dev->bells[i].source, EPOLLIN);
-		if (r < 0)
-			return err_set(err, -r, "%s: watch a queue", spec->name);
-	}
+	r = spec->direct ? make_direct_bells(dev, err) : make_bell(dev, err);
+	if (r < 0)
+		return r;
 	r = virtio_pci_init(dev, err);
 
 	return r < 0 ? err_wrap(err, r, "%s", spec->name) : 0;
 }
 
+static void drop_bell(const struct virtio_device *dev, int fd)
+{
+	if (dev->fn && fd >= 0)
+		pci_remove_doorbell(dev->fn, fd);
+	fd_close(fd);
+}
+
 void virtio_done(struct virtio_device *dev)
 {
-	for (unsigned i = 0; dev->bells && i < dev->spec.queues_len; i++) {
-		if (!dev->bells[i].dev)
-			break;
-		if (dev->fn)
-			pci_remove_doorbell(dev->fn, dev->bells[i].source.fd);
-		loop_del(dev->env.loop, &dev->bells[i].source);
-		fd_close(dev->bells[i].source.fd);
+	if (dev->bell.fn) { /* else it has never been made */
+		loop_del(dev->env.loop, &dev->bell);
+		drop_bell(dev, dev->bell.fd);
 	}
-	free(dev->bells);
+	for (unsigned i = 0; dev->direct_bells && i < dev->spec.queues_len; i++)
+		drop_bell(dev, dev->direct_bells[i]);
+	free(dev->direct_bells);
 	free(dev->queues);
 	*dev = (struct virtio_device){ .fn = NULL };
 }

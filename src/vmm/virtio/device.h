@@ -9,7 +9,9 @@
  *
  *	reset -> features agreed (FEATURES_OK) -> queues set up -> running (DRIVER_OK)
  *
- * While it runs, ops->kick() is called from the event loop for a queue that the driver notified.
+ * While it runs, ops->kick() is called from the event loop for a queue with new chains. All queues
+ * of a device share one doorbell: who rings it does not say which queue it is about, but the rings
+ * do. Only where another process serves the queues has each a doorbell of its own.
  * A driver that breaks the rules finds DEVICE_NEEDS_RESET set; nothing is taken from any queue
  * until it resets the device. A reset waits for requests in flight, which may still write into
  * guest memory: until they are done the driver reads the old status, as the specification wants.
@@ -122,12 +124,6 @@ struct virtio_state {
 	uint64_t driver_features;
 };
 
-/* The doorbell of a queue. */
-struct virtio_bell {
-	struct virtio_device *dev;
-	unsigned queue;
-	struct loop_source source;
-};
 
 /**
  * struct virtio_device - the part of every device that knows no kind
@@ -137,7 +133,9 @@ struct virtio_bell {
  * @paused:	nothing is taken from the queues
  * @faults:	times that the driver broke the rules
  * @queues:	spec.queues_len of them
- * @bells:	the same
+ * @bell:	doorbell of all queues, unless spec.direct
+ * @direct_bells: eventfds, one for each queue; NULL unless spec.direct
+ * @rung:	bit N: queue N is to be looked at even if the driver has added nothing to it
  * @fn:		function on the bus, borrowed from it
  * @pci_cfg_cap: offset of the capability that reaches BAR 0 through configuration space
  */
@@ -148,7 +146,9 @@ struct virtio_device {
 	bool paused;
 	uint64_t faults;
 	struct virtq *queues;
-	struct virtio_bell *bells;
+	struct loop_source bell;
+	int *direct_bells;
+	uint64_t rung;
 	struct pci_function *fn;
 	unsigned pci_cfg_cap;
 };

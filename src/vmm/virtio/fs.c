@@ -112,7 +112,7 @@ static int start(struct virtio_fs *fs)
 		if (!virtq_running(q))
 			continue;
 		fs->served[i] = true;
-		r = vhost_user_start(&fs->back_end, i, q, dev->bells[i].source.fd,
+		r = vhost_user_start(&fs->back_end, i, q, dev->direct_bells[i],
 				     pci_vector_fd(dev->fn, q->state.vector));
 	}
 	fs->starting = is_served(fs);

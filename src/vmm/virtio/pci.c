@@ -2,8 +2,8 @@
  *
  * pci.c - virtio over PCI, the modern transport alone (virtio 1.2, section 4.1)
  *
- * BAR 0 holds the common registers, the interrupt status, the device's configuration and one
- * doorbell for each queue, each on a page of its own. Registers answer to accesses of their own
+ * BAR 0 holds the common registers, the interrupt status, the device's configuration and the
+ * doorbell (or one for each queue, see device.h), each on a page of its own. Registers answer to accesses of their own
  * place and width; anything else reads as zero and writes nothing. The registers of a queue take
  * no writes once it is enabled, nor any once the driver is ready.
  */
@@ -13,6 +13,7 @@
 #include <linux/virtio_pci.h>
 #include <stddef.h>
 
+#include "base/fd.h"
 #include "base/macro.h"
 #include "vmm/virtio/device.h"
 
@@ -21,7 +22,7 @@
 #define ISR_AT 0x1000
 #define CONFIG_AT 0x2000
 #define NOTIFY_AT 0x3000
-#define NOTIFY_MULTIPLIER 4
+#define NOTIFY_BYTES 4
 #define CONFIG_MAX_BYTES (NOTIFY_AT - CONFIG_AT)
 
 #define VENDOR_VIRTIO 0x1af4
@@ -231,16 +232,31 @@ static uint64_t bar_read(void *ctx, uint32_t offset, unsigned bytes)
 	return isr;
 }
 
+/* How many doorbells there are, one behind the other. */
+static unsigned bells(const struct virtio_device *dev)
+{
+	return dev->spec.direct ? dev->spec.queues_len : 1;
+}
+
+/* The eventfd of the doorbell at @offset, or -1. */
+static int bell_at(const struct virtio_device *dev, uint32_t offset)
+{
+	if (offset % NOTIFY_BYTES != 0 || offset / NOTIFY_BYTES >= bells(dev))
+		return -1;
+
+	return dev->spec.direct ? dev->direct_bells[offset / NOTIFY_BYTES] : dev->bell.fd;
+}
+
 static void bar_write(void *ctx, uint32_t offset, unsigned bytes, uint64_t value)
 {
 	struct virtio_device *dev = ctx;
 
 	if (offset >= NOTIFY_AT) {
-		unsigned queue = (offset - NOTIFY_AT) / NOTIFY_MULTIPLIER;
-
 		/* Only where KVM does not watch the doorbell itself. */
-		if (offset % NOTIFY_MULTIPLIER == 0 && queue < dev->spec.queues_len)
-			virtio_ring(dev, queue);
+		int fd = bell_at(dev, offset - NOTIFY_AT);
+
+		if (fd >= 0)
+			fd_raise(fd);
 	} else if (offset >= CONFIG_AT) {
 		write_config(dev, offset - CONFIG_AT, bytes, value);
 	} else if (offset < ISR_AT) {
@@ -335,8 +351,8 @@ static int add_caps(struct virtio_device *dev)
 		part(VIRTIO_PCI_CAP_DEVICE_CFG, plain, CONFIG_AT, dev->spec.config_bytes);
 	struct virtio_pci_notify_cap notify = {
 		.cap = part(VIRTIO_PCI_CAP_NOTIFY_CFG, sizeof(notify), NOTIFY_AT,
-			    (size_t)dev->spec.queues_len * NOTIFY_MULTIPLIER),
-		.notify_off_multiplier = htole32(NOTIFY_MULTIPLIER),
+			    (size_t)bells(dev) * NOTIFY_BYTES),
+		.notify_off_multiplier = htole32(dev->spec.direct ? NOTIFY_BYTES : 0),
 	};
 	struct virtio_pci_cfg_cap cfg = { .cap = part(VIRTIO_PCI_CAP_PCI_CFG, sizeof(cfg), 0, 0) };
 	struct virtio_pci_cfg_cap cfg_writable = {
@@ -390,9 +406,8 @@ int virtio_pci_init(struct virtio_device *dev, struct err *err)
 	if (r < 0)
 		return r;
 	r = add_caps(dev);
-	for (unsigned i = 0; r == 0 && i < dev->spec.queues_len; i++)
-		r = pci_add_doorbell(dev->fn, NOTIFY_AT + i * NOTIFY_MULTIPLIER,
-				     dev->bells[i].source.fd);
+	for (uint32_t at = 0; r == 0 && at < bells(dev) * NOTIFY_BYTES; at += NOTIFY_BYTES)
+		r = pci_add_doorbell(dev->fn, NOTIFY_AT + at, bell_at(dev, at));
 
 	return r < 0 ? err_set(err, -r, "make a PCI function") : 0;
 }

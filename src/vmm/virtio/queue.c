@@ -78,6 +78,16 @@ static uint16_t avail_index(const struct virtq *q)
 	return le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 }
 
+bool virtq_has_news(struct virtq *q)
+{
+	uint16_t index = avail_index(q);
+	bool news = index != q->noticed;
+
+	q->noticed = index;
+
+	return news;
+}
+
 /* A copy of one descriptor; the driver may change the original between the two loads. */
 static struct vring_desc load_desc(const struct vring_desc *desc)
 {

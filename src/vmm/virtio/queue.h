@@ -55,6 +55,7 @@ struct virtq_state {
  * @desc:	host address of the descriptor table; NULL unless the queue runs
  * @avail:	of the available ring
  * @used:	of the used ring
+ * @noticed:	the driver's index when virtq_has_news() was last called
  * @broken:	what the driver did wrong, or NULL
  */
 struct virtq {
@@ -65,6 +66,7 @@ struct virtq {
 	const struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
+	uint16_t noticed;
 	const char *broken;
 };
 
@@ -113,6 +115,9 @@ static inline bool virtq_running(const struct virtq *q)
 {
 	return q->desc && !q->broken;
 }
+
+/* Has the driver added chains since the last call? @q runs. */
+bool virtq_has_news(struct virtq *q);
 
 /**
  * virtq_pop() - Take the next chain

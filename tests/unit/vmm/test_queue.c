@@ -285,6 +285,22 @@ static void test_concurrent(void **state UNUSED)
 }
 
 /* Reading and writing chains in pieces of any size, against the plain bytes. */
+/* Chains that nobody has taken yet are old once they have been noticed. */
+static void test_news(void **state UNUSED)
+{
+	struct fixture f;
+
+	start(&f, 0, UINT16_MAX);
+	(void)virtq_has_news(&f.q);
+	assert_false(virtq_has_news(&f.q));
+	for (unsigned i = 0; i < SIZE; i++) {
+		offer(&f);
+		assert_true(virtq_has_news(&f.q));
+		assert_false(virtq_has_news(&f.q));
+	}
+	memory_done(&f.memory);
+}
+
 static void test_chain_bytes(void **state UNUSED)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -354,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_event_index),
 		cmocka_unit_test(test_indirect_and_wrap),
 		cmocka_unit_test(test_concurrent),
+		cmocka_unit_test(test_news),
 		cmocka_unit_test(test_chain_bytes),
 	};
 
