@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * irq.c - the table of routes and the descriptors that KVM watches
+ * irq.c - messages, the table of routes and the descriptors that KVM watches
  */
 #include "vmm/irq.h"
 
@@ -79,6 +79,19 @@ int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_fi
 	router->messages_len += count;
 
 	return 0;
+}
+
+void irq_send(const struct irq_router *router, uint64_t address, uint32_t data)
+{
+	struct kvm_msi msi = { .address_lo = (uint32_t)address,
+			       .address_hi = (uint32_t)(address >> 32),
+			       .data = data };
+
+	/* The guest may have made up an address that nobody listens to. */
+	if (router->vm_fd >= 0)
+		(void)ioctl(router->vm_fd, KVM_SIGNAL_MSI, &msi);
+	else if (router->on_send)
+		router->on_send(router->on_send_ctx, address, data);
 }
 
 void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data)

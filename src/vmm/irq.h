@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * irq.h - interrupts: descriptors that KVM turns into pins of the IOAPIC or into messages
+ * irq.h - interrupts: messages, and descriptors that KVM turns into pins of the IOAPIC or messages
  *
- * An interrupt is raised by an eventfd that KVM watches (irqfd): fd_raise(), from any thread. KVM
- * finds out what the interrupt is by its GSI in a table of routes, which can only be replaced as a
- * whole: the first IRQ_PINS entries are the IOAPIC's pins, further ones are messages (MSI).
+ * A message (MSI) of our own is sent by irq_send(). A pin, or a message that another process sends,
+ * is raised by an eventfd that KVM watches (irqfd): fd_raise(), from any thread. KVM finds out what
+ * the interrupt is by its GSI in a table of routes, which can only be replaced as a whole: the
+ * first IRQ_PINS entries are the IOAPIC's pins, further ones are messages.
  *
  * PCI functions use pci.h, which is built on this; only the few devices with a pin come here.
  */
@@ -31,12 +32,16 @@ struct irq_message {
 /**
  * struct irq_router - the table of routes of one machine
  * @vm_fd:	of KVM, borrowed; -1: nobody watches the descriptors but a test
+ * @on_send:	takes what is sent where @vm_fd is -1, or NULL
+ * @on_send_ctx: for it
  * @messages:	message N has GSI IRQ_PINS + N
  * @messages_len: how many have been handed out
  * @table:	room for the whole table, so that committing allocates nothing
  */
 struct irq_router {
 	int vm_fd;
+	void (*on_send)(void *ctx, uint64_t address, uint32_t data);
+	void *on_send_ctx;
 	struct irq_message *messages;
 	unsigned messages_len;
 	struct kvm_irq_routing *table;
@@ -70,6 +75,9 @@ int irq_new_pin(struct irq_router *router, unsigned pin, struct err *err);
  */
 int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_first, int *ret_fds,
 		     struct err *err);
+
+/* Send a message, from any thread. */
+void irq_send(const struct irq_router *router, uint64_t address, uint32_t data);
 
 /* Change messages, then put the table into force once with irq_commit(). */
 void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data);

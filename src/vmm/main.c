@@ -2,10 +2,11 @@
  *
  * main.c - hull-vmm: one virtual machine on KVM
  *
- * Its starter has put it into namespaces, a cgroup and an environment without anything, has forbidden
- * it new privileges (filters would need a capability otherwise), and hands it open descriptors: the control socket by its number on the command line, all others by their
- * numbers in messages (vmmproto.h). It leaves for an empty root and gives its capabilities up
- * before it reads the first of them, and makes the guest run only under its filters (confine.h).
+ * Its starter has put it into namespaces, a cgroup and an environment without anything, has
+ * forbidden it new privileges (filters would need a capability otherwise), and hands it open
+ * descriptors: the control socket by its number on the command line, all others by their numbers in
+ * messages (vmmproto.h). It leaves for an empty root and gives its capabilities up before it reads
+ * the first of them, and makes the guest run only under its filters (confine.h).
  */
 #include <errno.h>
 #include <malloc.h>

@@ -46,6 +46,7 @@ _Static_assert(PCI_VECTORS_MAX *PCI_MSIX_ENTRY_SIZE <= MSIX_PENDING, "the table 
 
 const struct confine_list pci_calls = CONFINE_LIST(
 	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_IOEVENTFD),
+	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SIGNAL_MSI),
 	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SET_GSI_ROUTING),
 	CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_SET_USER_MEMORY_REGION), CONFINE_ALLOW(SYS_write));
 
@@ -64,7 +65,7 @@ struct pci_function {
 	unsigned caps_end, last_cap;
 	unsigned msix_cap; /* 0: none */
 	unsigned first_message;
-	int vector_fds[PCI_VECTORS_MAX];
+	int vector_fds[PCI_VECTORS_MAX]; /* where the spec asks for them */
 	struct doorbell doorbells[PCI_DOORBELLS_MAX];
 	unsigned doorbells_len;
 	uint64_t decoded[BARS]; /* addresses in force; 0: the BAR decodes nothing */
@@ -156,12 +157,22 @@ static bool route_vector(struct pci_function *fn, unsigned vector)
 	return true;
 }
 
+static void raise_vector(const struct pci_function *fn, unsigned vector)
+{
+	const struct pci_vector *entry = &fn->state.vectors[vector];
+
+	if (fn->spec.vector_fds)
+		fd_raise(fn->vector_fds[vector]);
+	else
+		irq_send(fn->bus->router, entry->address, entry->data);
+}
+
 /* The route of a masked vector stays as it is: only a live one is raised. */
 static void follow_vectors(struct pci_function *fn)
 {
 	bool changed = false;
 
-	for (unsigned i = 0; i < fn->spec.vectors; i++)
+	for (unsigned i = 0; i < fn->spec.vectors && fn->spec.vector_fds; i++)
 		if (is_live(fn, i))
 			changed |= route_vector(fn, i);
 	if (changed)
@@ -170,7 +181,7 @@ static void follow_vectors(struct pci_function *fn)
 		if (!fn->state.vectors[i].pending || !is_live(fn, i))
 			continue;
 		fn->state.vectors[i].pending = false;
-		fd_raise(fn->vector_fds[i]);
+		raise_vector(fn, i);
 	}
 }
 
@@ -196,7 +207,7 @@ void pci_bus_init(struct pci_bus *bus, struct irq_router *router)
 
 static void function_free(struct pci_function *fn)
 {
-	for (unsigned i = 0; i < fn->spec.vectors; i++)
+	for (unsigned i = 0; i < fn->spec.vectors && fn->spec.vector_fds; i++)
 		fd_close(fn->vector_fds[i]);
 	free(fn);
 }
@@ -245,6 +256,9 @@ static int add_vectors(struct pci_function *fn, struct err *err)
 		fn->state.vectors[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	if (add_bar(fn, MSIX_BAR, MSIX_BYTES) < 0)
 		return err_set(err, ENOSPC, "there is no room for another BAR");
+
+	if (!fn->spec.vector_fds)
+		return 0;
 
 	return irq_new_messages(fn->bus->router, vectors, &fn->first_message, fn->vector_fds, err);
 }
@@ -372,14 +386,14 @@ void pci_raise(struct pci_function *fn, unsigned vector)
 	if (vector >= fn->spec.vectors)
 		return;
 	if (is_live(fn, vector))
-		fd_raise(fn->vector_fds[vector]);
+		raise_vector(fn, vector);
 	else
 		fn->state.vectors[vector].pending = true;
 }
 
 int pci_vector_fd(const struct pci_function *fn, unsigned vector)
 {
-	return vector < fn->spec.vectors ? fn->vector_fds[vector] : -1;
+	return vector < fn->spec.vectors && fn->spec.vector_fds ? fn->vector_fds[vector] : -1;
 }
 
 bool pci_is_master(const struct pci_function *fn)

@@ -65,6 +65,7 @@ struct pci_ops {
  * @revision:	.
  * @registers_bytes: size of BAR 0, a power of two from 4 KiB to PCI_REGISTERS_MAX_BYTES
  * @vectors:	of MSI-X, at most PCI_VECTORS_MAX; 0: no interrupts
+ * @vector_fds:	each vector has an eventfd too: another process raises it
  * @ops:	borrowed
  * @ctx:	for @ops
  */
@@ -74,6 +75,7 @@ struct pci_spec {
 	uint8_t revision;
 	uint32_t registers_bytes;
 	unsigned vectors;
+	bool vector_fds;
 	const struct pci_ops *ops;
 	void *ctx;
 };
@@ -164,7 +166,7 @@ void pci_remove_doorbell(struct pci_function *fn, int event_fd);
  */
 void pci_raise(struct pci_function *fn, unsigned vector);
 
-/* The eventfd of a vector, for a vhost-user back end: borrowed, or -1 if there is none. */
+/* The eventfd of a vector, see @vector_fds: borrowed, or -1 if there is none. */
 int pci_vector_fd(const struct pci_function *fn, unsigned vector);
 
 /* True when the guest lets the function read and write its memory (bus master enable). */

@@ -5,8 +5,8 @@
  * Theory of operation
  *
  * The threads are made while the machine is set up, confine themselves, and wait for the first
- * vcpus_resume(); one that cannot confine itself goes no further. To stop them, vcpus_pause() sets a
- * wish, has KVM_RUN return at once (immediate_exit) and kicks each thread with a signal; a thread
+ * vcpus_resume(); one that cannot confine itself goes no further. To stop them, vcpus_pause() sets
+ * a wish, has KVM_RUN return at once (immediate_exit) and kicks each thread with a signal; a thread
  * parks only after KVM_RUN has returned EINTR, because KVM completes a half-done port or memory
  * access on the way there. So a parked processor's state is whole: vcpu_save() may read it,
  * vcpu_load() may replace it.

@@ -124,7 +124,6 @@ struct virtio_state {
 	uint64_t driver_features;
 };
 
-
 /**
  * struct virtio_device - the part of every device that knows no kind
  * @spec:	copied

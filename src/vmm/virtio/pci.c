@@ -3,9 +3,9 @@
  * pci.c - virtio over PCI, the modern transport alone (virtio 1.2, section 4.1)
  *
  * BAR 0 holds the common registers, the interrupt status, the device's configuration and the
- * doorbell (or one for each queue, see device.h), each on a page of its own. Registers answer to accesses of their own
- * place and width; anything else reads as zero and writes nothing. The registers of a queue take
- * no writes once it is enabled, nor any once the driver is ready.
+ * doorbell (or one for each queue, see device.h), each on a page of its own. Registers answer to
+ * accesses of their own place and width; anything else reads as zero and writes nothing. The
+ * registers of a queue take no writes once it is enabled, nor any once the driver is ready.
  */
 #include <endian.h>
 #include <errno.h>
@@ -395,6 +395,7 @@ int virtio_pci_init(struct virtio_device *dev, struct err *err)
 		.revision = 1,
 		.registers_bytes = BAR_BYTES,
 		.vectors = dev->spec.vectors,
+		.vector_fds = dev->spec.direct,
 		.ops = &ops,
 		.ctx = dev,
 	};

@@ -52,6 +52,7 @@ struct lying_guest {
 	struct virtio_env env;
 	uint64_t ecam, bar; /* of the device at hand */
 	unsigned queues_len, vectors;
+	uint64_t interrupts; /* bit N: the message of vector N has been sent */
 	struct guest_queue queues[LYING_GUEST_QUEUES];
 	uint64_t next_gpa;
 	uint64_t features; /* agreed on */

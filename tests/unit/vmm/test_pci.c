@@ -21,6 +21,9 @@ struct fixture {
 	uint32_t last_offset;
 	uint64_t last_value;
 	unsigned last_bytes, config_writes;
+	uint64_t sent_address;
+	uint32_t sent_data;
+	unsigned sent;
 };
 
 static uint64_t dev_read(void *ctx, uint32_t offset, unsigned bytes)
@@ -65,8 +68,18 @@ static struct pci_spec some_spec(struct fixture *f)
 				  .revision = 1,
 				  .registers_bytes = 0x4000,
 				  .vectors = 3,
+				  .vector_fds = true,
 				  .ops = &ops,
 				  .ctx = f };
+}
+
+static void on_send(void *ctx, uint64_t address, uint32_t data)
+{
+	struct fixture *f = ctx;
+
+	f->sent_address = address;
+	f->sent_data = data;
+	f->sent++;
 }
 
 static int setup(void **state)
@@ -78,6 +91,8 @@ static int setup(void **state)
 	*state = &fixture;
 	if (irq_router_init(&fixture.router, -1, NULL) < 0)
 		return -1;
+	fixture.router.on_send = on_send;
+	fixture.router.on_send_ctx = &fixture;
 	pci_bus_init(&fixture.bus, &fixture.router);
 
 	return pci_bus_add(&fixture.bus, &spec, &fixture.fn, NULL);
@@ -324,6 +339,45 @@ static void test_vectors(void **state)
 	assert_int_equal(pci_vector_fd(f->fn, 3), -1);
 }
 
+/* A function that sends its messages itself: as the entry is then, with no route and no eventfd. */
+static void test_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct pci_spec spec = some_spec(f);
+	uint64_t control;
+
+	pci_bus_done(&f->bus);
+	pci_bus_init(&f->bus, &f->router);
+	spec.vector_fds = false;
+	assert_int_equal(pci_bus_add(&f->bus, &spec, &f->fn, NULL), 0);
+	assert_int_equal(f->router.messages_len, 3); /* of the function that was here before */
+	assert_int_equal(pci_vector_fd(f->fn, 1), -1);
+	control = config_at(0, find_cap(f, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS);
+	enable(f);
+	write_vector(f, 1, 0xfee01000, 0x4041);
+	mask_vector(f, 1, false);
+	pci_raise(f->fn, 1);
+	assert_int_equal(f->sent, 0); /* not enabled as a whole */
+	set(f, control, 2, PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(f->sent, 1); /* what was pending */
+	assert_int_equal(f->sent_address, 0xfee01000);
+	assert_int_equal(f->sent_data, 0x4041);
+	pci_raise(f->fn, 1);
+	assert_int_equal(f->sent, 2);
+	/* Moved to another processor while it is pending. */
+	mask_vector(f, 1, true);
+	pci_raise(f->fn, 1);
+	pci_raise(f->fn, 1);
+	write_vector(f, 1, 0x1fee02000, 9);
+	assert_int_equal(f->sent, 2);
+	mask_vector(f, 1, false);
+	assert_int_equal(f->sent, 3);
+	assert_int_equal(f->sent_address, 0x1fee02000);
+	assert_int_equal(f->sent_data, 9);
+	pci_raise(f->fn, 3);
+	assert_int_equal(f->sent, 3);
+}
+
 /* The guest moves an interrupt to another processor: mask, write, unmask. */
 static void test_reroute(void **state)
 {
@@ -443,6 +497,7 @@ int main(void)
 		TEST(test_registers),	     TEST(test_vectors),      TEST(test_reroute),
 		TEST(test_table_accesses),   TEST(test_capabilities), TEST(test_many_functions),
 		TEST(test_impossible_specs), TEST(test_state),	      TEST(test_ports),
+		TEST(test_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
