@@ -39,6 +39,12 @@ struct start_range {
 	uint32_t type, reserved;
 };
 
+/* The beginning of the file: linkers put the table of segments right behind the header. */
+struct elf_start {
+	Elf64_Ehdr elf;
+	Elf64_Phdr headers[PROGRAM_HEADERS_MAX];
+};
+
 static int read_exactly(int fd, void *buf, size_t bytes, uint64_t offset, struct err *err)
 {
 	ssize_t n = offset > INT64_MAX ? 0 : pread(fd, buf, bytes, (off_t)offset);
@@ -116,22 +122,37 @@ static int read_notes(int fd, const Elf64_Phdr *header, struct boot_image *image
 	return r;
 }
 
+/* -ENOEXEC, with nothing in @err, when it is not ELF. */
+static int read_start(int fd, struct elf_start *ret, struct err *err)
+{
+	ssize_t n = pread(fd, ret, sizeof(*ret), 0);
+	const Elf64_Ehdr *elf = &ret->elf;
+	size_t bytes;
+
+	if (n < 0)
+		return err_sys(err, "read the file");
+	if ((size_t)n < sizeof(*elf))
+		return err_set(err, ENODATA, "the file is cut short");
+	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0)
+		return -ENOEXEC;
+	if (elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_machine != EM_X86_64 ||
+	    elf->e_phentsize != sizeof(ret->headers[0]) || elf->e_phnum > PROGRAM_HEADERS_MAX)
+		return err_set(err, EINVAL, "it is no ELF kernel for this machine");
+	bytes = elf->e_phnum * sizeof(ret->headers[0]);
+	if (elf->e_phoff == sizeof(*elf) && (size_t)n >= sizeof(*elf) + bytes)
+		return 0;
+
+	return read_exactly(fd, ret->headers, bytes, elf->e_phoff, err);
+}
+
 int boot_elf_load(const struct memory *mem, int fd, struct boot_image *ret, struct err *err)
 {
 	struct boot_image image = { .initrd_max = MEMORY_HOLE_START };
-	Elf64_Phdr headers[PROGRAM_HEADERS_MAX];
-	Elf64_Ehdr elf;
-	int r = read_exactly(fd, &elf, sizeof(elf), 0, err);
+	struct elf_start start;
+	const Elf64_Phdr *headers = start.headers;
+	int r = read_start(fd, &start, err);
 
-	if (r < 0)
-		return r;
-	if (memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0)
-		return -ENOEXEC;
-	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64 ||
-	    elf.e_phentsize != sizeof(headers[0]) || elf.e_phnum > PROGRAM_HEADERS_MAX)
-		return err_set(err, EINVAL, "it is no ELF kernel for this machine");
-	r = read_exactly(fd, headers, elf.e_phnum * sizeof(headers[0]), elf.e_phoff, err);
-	for (unsigned i = 0; i < elf.e_phnum && r == 0; i++) {
+	for (unsigned i = 0; i < start.elf.e_phnum && r == 0; i++) {
 		if (headers[i].p_type == PT_LOAD && headers[i].p_memsz > 0)
 			r = load_segment(mem, fd, &headers[i], &image, err);
 		else if (headers[i].p_type == PT_NOTE)

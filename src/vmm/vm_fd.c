@@ -12,21 +12,6 @@
 #include "vmm/layout.h"
 #include "vmm/memory.h"
 
-static int check_kvm(int kvm_fd, struct err *err)
-{
-	/* Whether there is the rest, the calls that make use of it tell. */
-	static const int needed[] = { KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_TSC_DEADLINE_TIMER };
-
-	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP, "this is not KVM");
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, (long)needed[i]) <= 0)
-			return err_setk(err, ERR_UNSUPPORTED, ENOTSUP,
-					"KVM lacks what we need (capability %d)", needed[i]);
-
-	return 0;
-}
-
 static int add_region(int vm_fd, uint32_t slot, uint32_t flags, const struct memory_region *region,
 		      struct err *err)
 {
@@ -59,18 +44,17 @@ static int add_memory(int vm_fd, const struct memory *mem, struct err *err)
 
 int vm_fd_open(int kvm_fd, const struct memory *mem, struct err *err)
 {
-	uint64_t identity_map = LAYOUT_IDENTITY_MAP;
 	auto_close int vm_fd = -1;
-	int r = check_kvm(kvm_fd, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	/* What else we need, all kernels that we run on have, or the calls for it fail. */
+	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return err_setk(err, ERR_UNSUPPORTED, ENOTSUP, "this is not KVM");
 	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	if (vm_fd < 0)
 		return err_sys(err, "make a machine");
-	if (ioctl(vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0 ||
-	    ioctl(vm_fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0)
-		return err_sys(err, "set the addresses that KVM needs for itself");
+	if (ioctl(vm_fd, KVM_SET_TSS_ADDR, (unsigned long)LAYOUT_TSS) < 0)
+		return err_sys(err, "set the address that KVM needs for itself");
 	if (ioctl(vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return err_sys(err, "make the interrupt controllers");
 	r = add_memory(vm_fd, mem, err);
