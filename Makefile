@@ -39,7 +39,7 @@ bench:
 	@bench/run $(B)
 
 bench-vmm: guest-kernel
-	@tools/setup build run test host
+	@tools/setup build run test host bench-vmm
 	@$(MAKE) --no-print-directory all
 	@bench/vmm/run $(B)
 

@@ -21,6 +21,7 @@ import threading
 import time
 
 FIRST_WORDS = b"guest: first words"
+REACHED = "the first KVM_RUN"  # says until_run.c
 MEMORY_MIB = 256
 BALLOON_MEMORY_MIB = 1024
 LIMIT_S = 600
@@ -279,6 +280,20 @@ class Bench:
             os.kill(process_named("qemu-system-x86"), signal.SIGKILL)
         figure("qemu-calls", calls_to_run(trace, "qemu-system-x86_64"))
 
+    def instructions(self):
+        """In user space from exec to the first KVM_RUN, all threads, as callgrind counts them.
+
+        Its processor is not the host's, so that QEMU cannot have the host's for its guest.
+        """
+        programs = self.build / "bench" / "vmm"
+        figure("hull-instructions", instructions_to_run(programs, [
+            programs / "vmm-bench-bare", MEMORY_MIB, self.debian.vmlinux, self.debian.initrd, self.disk, self.kernel_words],
+            [self.build / "bin" / "hull-vmm"]))
+        argv = self.microvm_argv(self.debian, self.scratch / "null", "null")
+        argv[argv.index("host")] = "qemu64"
+        argv[argv.index("socket,id=port,path=null")] = "null,id=port"
+        figure("qemu-instructions", instructions_to_run(programs, [], argv))
+
     def close(self):
         shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -303,6 +318,15 @@ def calls_to_run(trace, program):
             if "KVM_RUN" in call:
                 return count
     raise SystemExit(f"{program} never ran a processor")
+
+
+def instructions_to_run(programs, starter, argv):
+    words = [*starter, "env", f"LD_PRELOAD={programs / 'vmm-bench-until-run.so'}",
+             "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *argv]
+    err = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, timeout=LIMIT_S).stderr
+    if REACHED not in err:
+        raise SystemExit(f"{argv[0]} never ran a processor: {err[-500:]}")
+    return int(re.search(r"Collected : ([0-9]+)", err)[1])
 
 
 def main():

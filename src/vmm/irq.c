@@ -17,10 +17,10 @@ int irq_router_init(struct irq_router *router, int vm_fd, struct err *err)
 	int r;
 
 	*router = (struct irq_router){ .vm_fd = vm_fd };
-	router->messages = calloc(IRQ_MESSAGES_MAX, sizeof(*router->messages));
-	router->table =
-		calloc(1, sizeof(*router->table) + (IRQ_PINS + IRQ_MESSAGES_MAX) *
-							   sizeof(router->table->entries[0]));
+	/* Not with zeroes: most of it is never touched. */
+	router->messages = malloc(IRQ_MESSAGES_MAX * sizeof(*router->messages));
+	router->table = malloc(sizeof(*router->table) +
+			       (IRQ_PINS + IRQ_MESSAGES_MAX) * sizeof(router->table->entries[0]));
 	if (!router->messages || !router->table)
 		return err_set(err, ENOMEM, "out of memory");
 	r = irq_commit(router);
@@ -74,6 +74,8 @@ int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_fi
 			return fd;
 		}
 		ret_fds[i] = fd;
+		router->messages[router->messages_len + i] =
+			(struct irq_message){ .routed = false };
 	}
 	*ret_first = router->messages_len;
 	router->messages_len += count;
@@ -104,7 +106,7 @@ int irq_commit(const struct irq_router *router)
 {
 	struct kvm_irq_routing *table = router->table;
 
-	table->nr = 0;
+	*table = (struct kvm_irq_routing){ .nr = 0 };
 	for (uint32_t pin = 0; pin < IRQ_PINS; pin++)
 		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
 			.gsi = pin,
