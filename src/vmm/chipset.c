@@ -26,16 +26,10 @@
 int chipset_init(struct chipset *chipset, struct irq_router *router, int console_fd,
 		 struct err *err)
 {
-	*chipset = (struct chipset){ .uart_fd = -1, .button_fd = -1, .generation_fd = -1 };
+	*chipset = (struct chipset){ .router = router, .uart_fd = -1 };
 	chipset->uart_fd = irq_new_pin(router, LAYOUT_COM1_IRQ, err);
 	if (chipset->uart_fd < 0)
 		return chipset->uart_fd;
-	chipset->button_fd = irq_new_pin(router, LAYOUT_BUTTON_IRQ, err);
-	if (chipset->button_fd < 0)
-		return chipset->button_fd;
-	chipset->generation_fd = irq_new_pin(router, LAYOUT_GENERATION_IRQ, err);
-	if (chipset->generation_fd < 0)
-		return chipset->generation_fd;
 	uart_init(&chipset->uart, console_fd, chipset->uart_fd);
 
 	return 0;
@@ -44,8 +38,6 @@ int chipset_init(struct chipset *chipset, struct irq_router *router, int console
 void chipset_done(struct chipset *chipset)
 {
 	chipset->uart_fd = fd_close(chipset->uart_fd);
-	chipset->button_fd = fd_close(chipset->button_fd);
-	chipset->generation_fd = fd_close(chipset->generation_fd);
 }
 
 static uint8_t read_port(struct chipset *chipset, uint16_t port)
@@ -117,10 +109,10 @@ void chipset_write(struct chipset *chipset, uint16_t port, const uint8_t *data, 
 
 void chipset_press_button(const struct chipset *chipset)
 {
-	fd_raise(chipset->button_fd);
+	irq_pulse(chipset->router, LAYOUT_BUTTON_IRQ);
 }
 
 void chipset_tell_generation(const struct chipset *chipset)
 {
-	fd_raise(chipset->generation_fd);
+	irq_pulse(chipset->router, LAYOUT_GENERATION_IRQ);
 }

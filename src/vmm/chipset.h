@@ -24,16 +24,16 @@ enum chipset_wish {
 
 /**
  * struct chipset - all of it
+ * @router:	of interrupts, borrowed: for those of the power button and of a new generation
  * @uart:	serial port
  * @uart_fd:	its interrupt
  * @panic:	listens to what the guest writes there
- * @button_fd:	interrupt of the power button
- * @generation_fd: interrupt that tells of a new generation
  * @wish:	what the guest has asked for, or met with
  */
 struct chipset {
+	const struct irq_router *router;
 	struct uart uart;
-	int uart_fd, button_fd, generation_fd;
+	int uart_fd;
 	struct panic_watch panic;
 	enum chipset_wish wish;
 };

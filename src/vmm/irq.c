@@ -12,6 +12,8 @@
 
 #include "base/fd.h"
 
+const struct confine_list irq_calls = CONFINE_LIST(CONFINE_ALLOW_IF(SYS_ioctl, 1, KVM_IRQ_LINE));
+
 int irq_router_init(struct irq_router *router, int vm_fd, struct err *err)
 {
 	int r;
@@ -83,6 +85,18 @@ int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_fi
 	return 0;
 }
 
+void irq_pulse(const struct irq_router *router, unsigned pin)
+{
+	struct kvm_irq_level up = { .irq = pin, .level = 1 }, down = { .irq = pin };
+
+	if (router->vm_fd >= 0) {
+		(void)ioctl(router->vm_fd, KVM_IRQ_LINE, &up);
+		(void)ioctl(router->vm_fd, KVM_IRQ_LINE, &down);
+	} else if (router->on_pulse) {
+		router->on_pulse(router->ctx, pin);
+	}
+}
+
 void irq_send(const struct irq_router *router, uint64_t address, uint32_t data)
 {
 	struct kvm_msi msi = { .address_lo = (uint32_t)address,
@@ -93,7 +107,7 @@ void irq_send(const struct irq_router *router, uint64_t address, uint32_t data)
 	if (router->vm_fd >= 0)
 		(void)ioctl(router->vm_fd, KVM_SIGNAL_MSI, &msi);
 	else if (router->on_send)
-		router->on_send(router->on_send_ctx, address, data);
+		router->on_send(router->ctx, address, data);
 }
 
 void irq_route(struct irq_router *router, unsigned message, uint64_t address, uint32_t data)

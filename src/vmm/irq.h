@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "vmm/confine.h"
 
 #define IRQ_PINS 24
 #define IRQ_MESSAGES_MAX 2048
@@ -33,7 +34,8 @@ struct irq_message {
  * struct irq_router - the table of routes of one machine
  * @vm_fd:	of KVM, borrowed; -1: nobody watches the descriptors but a test
  * @on_send:	takes what is sent where @vm_fd is -1, or NULL
- * @on_send_ctx: for it
+ * @on_pulse:	the same of irq_pulse()
+ * @ctx:	for them
  * @messages:	message N has GSI IRQ_PINS + N
  * @messages_len: how many have been handed out
  * @table:	room for the whole table, so that committing allocates nothing
@@ -41,7 +43,8 @@ struct irq_message {
 struct irq_router {
 	int vm_fd;
 	void (*on_send)(void *ctx, uint64_t address, uint32_t data);
-	void *on_send_ctx;
+	void (*on_pulse)(void *ctx, unsigned pin);
+	void *ctx;
 	struct irq_message *messages;
 	unsigned messages_len;
 	struct kvm_irq_routing *table;
@@ -75,6 +78,12 @@ int irq_new_pin(struct irq_router *router, unsigned pin, struct err *err);
  */
 int irq_new_messages(struct irq_router *router, unsigned count, unsigned *ret_first, int *ret_fds,
 		     struct err *err);
+
+/* System calls of irq_pulse(). */
+extern const struct confine_list irq_calls;
+
+/* Raise an edge on a pin without a descriptor, for what happens seldom. */
+void irq_pulse(const struct irq_router *router, unsigned pin);
 
 /* Send a message, from any thread. */
 void irq_send(const struct irq_router *router, uint64_t address, uint32_t data);

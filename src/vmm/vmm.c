@@ -219,7 +219,7 @@ int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
 
 	vmm->kvm_fd = take_fd(config->kvm_fd);
 	vmm->console_fd = take_fd(config->console_fd);
-	vmm->chipset = (struct chipset){ .uart_fd = -1, .button_fd = -1, .generation_fd = -1 };
+	vmm->chipset = (struct chipset){ .uart_fd = -1 };
 	vmm->vm_fd = vmm->vcpus.event_fd = vmm->memory.fd = -1;
 	(void)pthread_mutex_init(&vmm->lock, NULL);
 	raise_descriptor_limit();
@@ -276,6 +276,7 @@ int vmm_start(struct vmm *vmm, const struct confine_list *calls, struct err *err
 	r = vcpus_start(&vmm->vcpus, vcpu_lists, ARRAY_SIZE(vcpu_lists), err);
 	if (r < 0)
 		return r;
+	lists[n++] = &irq_calls;
 	lists[n++] = &pci_calls;
 	lists[n++] = &loop_calls;
 	lists[n++] = calls;

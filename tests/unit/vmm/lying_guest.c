@@ -69,7 +69,7 @@ void lying_guest_init(struct lying_guest *g)
 	add_file(g);
 	assert_int_equal(irq_router_init(&g->router, -1, NULL), 0);
 	g->router.on_send = on_send;
-	g->router.on_send_ctx = g;
+	g->router.ctx = g;
 	pci_bus_init(&g->bus, &g->router);
 	assert_int_equal(loop_init(&g->loop, NULL), 0);
 	g->env = (struct virtio_env){ .loop = &g->loop, .bus = &g->bus, .memory = &g->memory };

@@ -21,7 +21,16 @@ struct fixture {
 	struct irq_router router;
 	struct chipset chipset;
 	int pipe_fds[2];
+	unsigned pulses[IRQ_PINS];
 };
+
+static void on_pulse(void *ctx, unsigned pin)
+{
+	struct fixture *f = ctx;
+
+	assert_in_range(pin, 0, IRQ_PINS - 1);
+	f->pulses[pin]++;
+}
 
 static int setup(void **state)
 {
@@ -32,6 +41,8 @@ static int setup(void **state)
 	if (pipe(f.pipe_fds) < 0 || fd_set_nonblock(f.pipe_fds[0], 1) < 0 ||
 	    irq_router_init(&f.router, -1, NULL) < 0)
 		return -1;
+	f.router.on_pulse = on_pulse;
+	f.router.ctx = &f;
 
 	return chipset_init(&f.chipset, &f.router, f.pipe_fds[1], NULL);
 }
@@ -325,7 +336,10 @@ static void test_button(void **state)
 	struct fixture *f = *state;
 
 	chipset_press_button(&f->chipset);
-	assert_true(is_raised(f->chipset.button_fd));
+	assert_int_equal(f->pulses[LAYOUT_BUTTON_IRQ], 1);
+	chipset_tell_generation(&f->chipset);
+	assert_int_equal(f->pulses[LAYOUT_GENERATION_IRQ], 1);
+	assert_int_equal(f->pulses[LAYOUT_BUTTON_IRQ], 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -92,7 +92,7 @@ static int setup(void **state)
 	if (irq_router_init(&fixture.router, -1, NULL) < 0)
 		return -1;
 	fixture.router.on_send = on_send;
-	fixture.router.on_send_ctx = &fixture;
+	fixture.router.ctx = &fixture;
 	pci_bus_init(&fixture.bus, &fixture.router);
 
 	return pci_bus_add(&fixture.bus, &spec, &fixture.fn, NULL);
