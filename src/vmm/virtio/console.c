@@ -8,8 +8,9 @@
  * for input only while the guest has given buffers, and for output only after it has refused
  * bytes; so a side that does not read makes the other one wait, and memory stays as it is.
  *
- * A chain that the descriptor takes only in part goes back to the ring; sent_bytes says how much
- * of it is out. A guest that changes the chain meanwhile garbles its own stream and no more.
+ * Chains go out several by one call. One that the descriptor takes only in part goes back to the
+ * ring with those behind it; sent_bytes says how much of it is out. A guest that changes the chain
+ * meanwhile garbles its own stream and no more.
  *
  * What the guest is to be told by control messages is a set of bits for each port rather than a
  * queue: however often something changes, only the latest is told.
@@ -32,6 +33,7 @@
 #define PCI_CLASS_OTHER_COMMUNICATION 0x078000
 /* Whatever the interrupts: more bytes than this at once starve the other devices. */
 #define INPUT_BUDGET_BYTES (4 * MIB)
+#define BATCH_BYTES (128 * KIB) /* no more chains go out with what has that many */
 
 /* In the order in which the guest must be told. */
 enum announce {
@@ -215,28 +217,97 @@ static void receive(struct port *port)
 	virtio_signal(dev, receive_queue(port));
 }
 
-static enum virtio_verdict transmit_chain(struct virtio_device *dev, unsigned queue,
-					  struct virtq_chain *chain)
+/* Chains whose bytes go out by one call. */
+struct batch {
+	struct iovec iov[2 * QUEUE_SIZE];
+	int iov_len;
+	uint16_t heads[QUEUE_SIZE];
+	size_t bytes[QUEUE_SIZE]; /* of each chain */
+	unsigned chains_len;
+	size_t total_bytes;
+};
+
+static void gather(struct port *port, struct virtq *q, struct batch *batch)
 {
-	struct port *port = port_of_queue(console_of(dev), queue);
+	struct virtq_chain chain;
 
-	virtq_chain_skip(chain, port->state.sent_bytes);
-	while (chain->readable_len > 0 && !port->out_gone && port->out.fd >= 0) {
-		ssize_t n = writev(port->out.fd, chain->readable, (int)chain->readable_len);
-
-		if (n >= 0) {
-			virtq_chain_skip(chain, (size_t)n);
-			port->state.sent_bytes += (uint64_t)n;
-		} else if (errno == EAGAIN) {
-			watch(port, &port->out, EPOLLOUT);
-			return VIRTIO_LATER;
-		} else if (errno != EINTR) {
-			port->out_gone = true;
-		}
+	batch->iov_len = 0;
+	batch->chains_len = 0;
+	batch->total_bytes = 0;
+	/* A chain has at most as many buffers as the queue has entries. */
+	while (batch->chains_len < QUEUE_SIZE && batch->iov_len <= QUEUE_SIZE &&
+	       batch->total_bytes < BATCH_BYTES && virtq_pop(q, &chain)) {
+		if (batch->chains_len == 0)
+			virtq_chain_skip(&chain, port->state.sent_bytes);
+		for (unsigned i = 0; i < chain.readable_len; i++)
+			batch->iov[batch->iov_len++] = chain.readable[i];
+		batch->heads[batch->chains_len] = chain.head;
+		batch->bytes[batch->chains_len++] = chain.readable_bytes;
+		batch->total_bytes += chain.readable_bytes;
 	}
-	port->state.sent_bytes = 0;
+}
 
-	return VIRTIO_DONE;
+/* The first @bytes of @batch are out: its other chains go back to the ring. */
+static void settle(struct port *port, struct virtq *q, const struct batch *batch, size_t bytes)
+{
+	unsigned i = 0;
+
+	for (; i < batch->chains_len && batch->bytes[i] <= bytes; i++) {
+		bytes -= batch->bytes[i];
+		port->state.sent_bytes = 0;
+		virtq_push(q, batch->heads[i], 0);
+	}
+	port->state.sent_bytes += bytes;
+	for (; i < batch->chains_len; i++)
+		virtq_unpop(q);
+}
+
+/* False when the descriptor takes nothing for now. */
+static bool send_batch(struct port *port, struct virtq *q, const struct batch *batch)
+{
+	size_t sent_bytes = batch->total_bytes;
+	ssize_t n;
+
+	if (batch->total_bytes > 0 && !port->out_gone && port->out.fd >= 0) {
+		do
+			n = writev(port->out.fd, batch->iov, batch->iov_len);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 && errno == EAGAIN) {
+			watch(port, &port->out, EPOLLOUT);
+			settle(port, q, batch, 0);
+			return false;
+		}
+		if (n < 0)
+			port->out_gone = true;
+		else
+			sent_bytes = (size_t)n;
+	}
+	settle(port, q, batch, sent_bytes);
+
+	return true;
+}
+
+/* As virtio_drain(), but with several chains at a time: who reads them is woken less often. */
+static bool transmit(struct port *port)
+{
+	struct virtio_device *dev = &port->console->dev;
+	struct virtq *q = &dev->queues[transmit_queue(port)];
+	unsigned budget = VIRTIO_BUDGET;
+	struct batch batch;
+	bool more = true;
+
+	virtq_mute(q);
+	while (more && budget > 0) {
+		gather(port, q, &batch);
+		budget -= MIN(MAX(batch.chains_len, 1U), budget);
+		if (batch.chains_len == 0)
+			more = virtq_unmute(q);
+		else if (!send_batch(port, q, &batch))
+			more = false;
+	}
+	virtio_signal(dev, transmit_queue(port));
+
+	return more;
 }
 
 static enum virtio_verdict control_chain(struct virtio_device *dev, unsigned queue UNUSED,
@@ -291,7 +362,7 @@ static bool kick(struct virtio_device *dev, unsigned queue)
 		return false;
 	}
 
-	return virtio_drain(dev, queue, transmit_chain);
+	return transmit(port_of_queue(console, queue));
 }
 
 static void on_input(void *ctx, uint32_t events UNUSED)

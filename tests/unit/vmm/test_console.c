@@ -224,17 +224,16 @@ static void test_one_gibibyte_of_input(void **state)
 }
 
 /* A host that does not read makes the guest wait, and loses nothing. */
-static void test_guest_floods(void **state)
+static void flood(struct fixture *f, unsigned chains, uint32_t chain_bytes)
 {
-	struct fixture *f = *state;
 	struct lying_guest *g = &f->g;
 	uint32_t head, used, produced = 0, consumed = 0;
-	struct guest_buf buf = { .gpa = 16 * MIB, .bytes = 1 * MIB }; /* more than a socket holds */
+	struct guest_buf buf = { .gpa = 16 * MIB, .bytes = chain_bytes };
 	unsigned done = 0;
 	uint32_t words[1000];
 
 	open_agent(g);
-	for (unsigned i = 0; i < 8; i++, buf.gpa += buf.bytes) {
+	for (unsigned i = 0; i < chains; i++, buf.gpa += buf.bytes) {
 		uint32_t *at = guest_at(g, buf.gpa);
 
 		for (unsigned word = 0; word < buf.bytes / sizeof(*at); word++)
@@ -255,9 +254,16 @@ static void test_guest_floods(void **state)
 	lying_guest_run(g);
 	while (guest_used(g, AGENT_OUT, &head, &used))
 		done++;
-	assert_int_equal(done, 8);
+	assert_int_equal(done, chains);
 	assert_int_equal(read(f->stream_fd, words, sizeof(words)), -1);
 	assert_int_equal(errno, EAGAIN);
+}
+
+/* Chains of which a socket does not hold one, and chains of which it holds some. */
+static void test_guest_floods(void **state)
+{
+	flood(*state, 8, 1 * MIB);
+	flood(*state, 60, 20000);
 }
 
 /* The chain that was out in part is another one when the device comes back to it. */
