@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # machines.bats - hull-vmm on a working KVM: Debian's kernels on 1 and 4 processors, their devices and
-# complaints, and 30 machines at once
+# complaints, the generation id, and 30 machines at once
 
 load ../lib/common
 
@@ -59,6 +59,27 @@ check_kernel() {
 	[ -d "$newest" ] || skip "tools/newest-kernel has not been run"
 	export HULL_KERNEL_DIR=$newest
 	check_kernel
+}
+
+# Debian's cloud kernel has no driver for it.
+@test "our guest kernel finds the generation id, and reseeds its random numbers whenever it changes" {
+	kernel=$build/guest/vmlinux
+	[ -e "$kernel" ] || skip "make guest-kernel has not been run"
+	make_initramfs "$store/initramfs" <<-'END'
+	reseeded() { busybox dmesg | busybox grep -c 'crng reseeded due to virtual machine fork'; }
+	echo "driver: $(busybox ls -d /sys/bus/acpi/drivers/vmgenid/HULLVGID:*)"
+	for i in 1 2 3; do
+		echo again
+		until [ "$(reseeded)" -ge $i ]; do busybox usleep 10000; done
+	done
+	echo "reseeded $(reseeded) times"
+	busybox poweroff -f
+	END
+	run timeout 300 "$build/tests/host/generation" "$kernel" "$store/initramfs"
+	echo "$output"
+	[ "$status" = 0 ]
+	expect_part "driver: /sys/bus/acpi/drivers/vmgenid/HULLVGID:00"
+	expect_part "reseeded 3 times"
 }
 
 @test "30 machines, started 4 at a time: all answer, all go" {
