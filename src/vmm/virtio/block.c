@@ -115,7 +115,7 @@ static int init(struct virtio_block *block, const struct virtio_env *env,
 		r = blockio_init(&block->io, block->fd, BLOCK_QUEUE_SIZE, !options->no_ring, err);
 	if (r < 0)
 		return r;
-	block->done.fd = block->io.event_fd;
+	block->done.fd = block->io.wake_fd;
 	r = loop_add(env->loop, &block->done, EPOLLIN);
 	if (r < 0)
 		return err_set(err, -r, "block: watch the ring");
@@ -136,8 +136,9 @@ int virtio_block_new(const struct virtio_env *env, const struct virtio_block_opt
 	}
 	block->fd = options->fd;
 	block->readonly = options->readonly;
-	block->io.ring_fd = block->io.event_fd = -1;
+	block->io.ring_fd = block->io.wake_fd = -1;
 	block->done = (struct loop_source){ .fd = -1, .fn = block_on_done, .ctx = block };
+	block->retry = (struct loop_timer){ .fn = block_retry, .ctx = block };
 	block->dev.env = *env;
 	r = init(block, env, options, err);
 	if (r < 0) {
@@ -154,6 +155,7 @@ void virtio_block_free(struct virtio_block *block)
 	if (!block)
 		return;
 	loop_del(block->dev.env.loop, &block->done);
+	loop_timer_disarm(block->dev.env.loop, &block->retry);
 	blockio_done(&block->io);
 	virtio_done(&block->dev);
 	fd_close(block->fd);

@@ -37,6 +37,7 @@ struct virtio_block {
 	char serial[VIRTIO_BLOCK_SERIAL_MAX];
 	struct blockio io;
 	struct loop_source done;
+	struct loop_timer retry;	/* of what the host had no memory for */
 	struct block_request *requests; /* BLOCK_QUEUE_SIZE of them */
 	uint16_t idle[BLOCK_QUEUE_SIZE];
 	unsigned idle_len;
@@ -49,5 +50,7 @@ bool block_kick(struct virtio_device *dev, unsigned queue);
 
 /* Operations on the file are done: of the event loop. */
 void block_on_done(void *ctx, uint32_t events);
+/* It may take now what it did not take before: of a timer. */
+void block_retry(void *ctx);
 
 #endif

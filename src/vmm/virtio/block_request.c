@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macro.h"
 
 static bool in_range(const struct virtio_block *block, uint64_t sector, uint64_t bytes)
@@ -228,6 +229,19 @@ static bool take(struct virtio_block *block, struct virtq *q)
 	return true;
 }
 
+#define RETRY_NS NS_PER_MS
+
+static void submit(struct virtio_block *block)
+{
+	if (!blockio_submit(&block->io))
+		loop_timer_arm(block->dev.env.loop, &block->retry, clock_now_ns() + RETRY_NS);
+}
+
+void block_retry(void *ctx)
+{
+	submit(ctx);
+}
+
 bool block_kick(struct virtio_device *dev, unsigned queue)
 {
 	struct virtio_block *block = (struct virtio_block *)dev;
@@ -240,7 +254,7 @@ bool block_kick(struct virtio_device *dev, unsigned queue)
 	for (; more && budget > 0 && block->idle_len > 0; budget--)
 		if (!take(block, q))
 			more = virtq_unmute(q);
-	blockio_submit(&block->io);
+	submit(block);
 	/* Not by the event's way through the loop: the guest would wait for that. */
 	if (blockio_has_done(&block->io))
 		block_on_done(block, 0);
@@ -311,9 +325,7 @@ void block_on_done(void *ctx, uint32_t events UNUSED)
 {
 	struct virtio_block *block = ctx;
 	struct blockio_done done;
-	uint64_t count;
 
-	(void)!read(block->io.event_fd, &count, sizeof(count));
 	while (blockio_reap(&block->io, &done)) {
 		struct block_request *req = &block->requests[done.tag];
 		uint8_t status;
@@ -321,7 +333,7 @@ void block_on_done(void *ctx, uint32_t events UNUSED)
 		if (!next_step(block, req, done.result, &status))
 			finish(block, req, status);
 	}
-	blockio_submit(&block->io);
+	submit(block);
 	virtio_signal(&block->dev, 0);
 	if (block->io.in_flight == 0)
 		virtio_reset_done(&block->dev);

@@ -52,8 +52,6 @@ static int restrict_ring(const struct blockio *io)
 
 	r = sys_register(io->ring_fd, IORING_REGISTER_FILES, &io->file_fd, 1);
 	if (r == 0)
-		r = sys_register(io->ring_fd, IORING_REGISTER_EVENTFD, &io->event_fd, 1);
-	if (r == 0)
 		r = sys_register(io->ring_fd, IORING_REGISTER_RESTRICTIONS, list, ARRAY_SIZE(list));
 	if (r == 0)
 		r = sys_register(io->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
@@ -118,19 +116,22 @@ static int make_ring(struct blockio *io)
 	r = map_ring(io, &params);
 	if (r == 0)
 		r = restrict_ring(io);
+	io->wake_fd = io->ring_fd;
 
 	return r;
 }
 
 int blockio_init(struct blockio *io, int file_fd, unsigned entries, bool use_ring, struct err *err)
 {
-	*io = (struct blockio){ .file_fd = file_fd, .ring_fd = -1, .entries = entries };
-	io->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (io->event_fd < 0)
-		return err_sys(err, "make an eventfd");
+	*io = (struct blockio){
+		.file_fd = file_fd, .wake_fd = -1, .ring_fd = -1, .entries = entries
+	};
 	if (use_ring && make_ring(io) == 0)
 		return 0;
 	drop_ring(io);
+	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (io->wake_fd < 0)
+		return err_sys(err, "make an eventfd");
 	io->done = calloc(entries, sizeof(*io->done));
 
 	return io->done ? 0 : err_set(err, ENOMEM, "no memory");
@@ -147,11 +148,13 @@ void blockio_done(struct blockio *io)
 		while (blockio_reap(io, &done))
 			;
 	}
-	if (io->rings || io->sqes)
+	if (io->ring_fd >= 0)
 		drop_ring(io);
+	else
+		fd_close(io->wake_fd);
 	free(io->done);
 	io->done = NULL;
-	io->event_fd = fd_close(io->event_fd);
+	io->wake_fd = -1;
 }
 
 static ssize_t do_op(const struct blockio *io, const struct blockio_op *op)
@@ -180,7 +183,7 @@ static void do_now(struct blockio *io, const struct blockio_op *op)
 		.tag = op->tag,
 		.result = n < 0 ? -errno : (int)n,
 	};
-	fd_raise(io->event_fd);
+	fd_raise(io->wake_fd);
 }
 
 void blockio_begin(struct blockio *io, const struct blockio_op *op)
@@ -225,19 +228,19 @@ void blockio_begin(struct blockio *io, const struct blockio_op *op)
 	io->unsubmitted++;
 }
 
-void blockio_submit(struct blockio *io)
+bool blockio_submit(struct blockio *io)
 {
 	while (io->unsubmitted > 0) {
 		int r = sys_enter(io->ring_fd, io->unsubmitted, 0, 0);
 
 		if (r == -EINTR)
 			continue;
-		if (r < 0) {
-			fd_raise(io->event_fd); /* no memory just now: come back */
-			return;
-		}
+		if (r < 0)
+			return false;
 		io->unsubmitted -= (unsigned)r;
 	}
+
+	return true;
 }
 
 bool blockio_has_done(const struct blockio *io)
@@ -254,8 +257,12 @@ bool blockio_reap(struct blockio *io, struct blockio_done *ret)
 	unsigned head;
 
 	if (io->ring_fd < 0) {
-		if (io->done_len == 0)
+		uint64_t count;
+
+		if (io->done_len == 0) {
+			(void)!read(io->wake_fd, &count, sizeof(count));
 			return false;
+		}
 		*ret = io->done[--io->done_len];
 		io->in_flight--;
 		return true;

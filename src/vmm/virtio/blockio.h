@@ -59,13 +59,14 @@ struct blockio_done {
 /**
  * struct blockio - a file and its ring
  * @file_fd:	borrowed
- * @event_fd:	readable when something is done; the caller watches and reads it
+ * @wake_fd:	readable until all that is done has been reaped: @ring_fd, or an eventfd where there
+ *		is no ring; the caller watches it
  * @ring_fd:	the ring, or -1: operations are done by the caller
  * @in_flight:	begun and not reported yet
  */
 struct blockio {
 	int file_fd;
-	int event_fd;
+	int wake_fd;
 	int ring_fd;
 	unsigned entries, in_flight, unsubmitted;
 	void *rings;
@@ -97,16 +98,14 @@ void blockio_done(struct blockio *io);
 /* Begin an operation. At most as many as entries may be in flight. */
 void blockio_begin(struct blockio *io, const struct blockio_op *op);
 
-/*
- * Hand everything begun to the kernel. What it does not take now makes @event_fd readable; call
- * this again then.
- */
-void blockio_submit(struct blockio *io);
+/* Hand everything begun to the kernel. False when it has no memory for that: try again later. */
+bool blockio_submit(struct blockio *io);
 
 /* Is there one that is done? What the host has in its cache is, as soon as it was submitted. */
 bool blockio_has_done(const struct blockio *io);
 
-/* The next operation that is done. False when there is none. */
+/* The next operation that is done. False when there is none, and until then @wake_fd is readable.
+ */
 bool blockio_reap(struct blockio *io, struct blockio_done *ret);
 
 /* System calls of this file while the guest runs, for a host with and without io_uring. */
