@@ -152,7 +152,7 @@ int boot_elf_load(const struct memory *mem, int fd, struct boot_image *ret, stru
 	const Elf64_Phdr *headers = start.headers;
 	int r = read_start(fd, &start, err);
 
-	for (unsigned i = 0; i < start.elf.e_phnum && r == 0; i++) {
+	for (unsigned i = 0; r == 0 && i < start.elf.e_phnum; i++) {
 		if (headers[i].p_type == PT_LOAD && headers[i].p_memsz > 0)
 			r = load_segment(mem, fd, &headers[i], &image, err);
 		else if (headers[i].p_type == PT_NOTE)

@@ -26,8 +26,8 @@
 #define LAYOUT_ECAM_BYTES 0x100000ULL /* bus 0 alone */
 #define LAYOUT_IOAPIC 0xfec00000ULL
 #define LAYOUT_LAPIC 0xfee00000ULL
-#define LAYOUT_TSS \
-	0xfeffd000ULL /* three pages, for KVM on Intel, which has one more at 0xfffbc000 */
+/* Three pages for KVM on Intel, which has one more at 0xfffbc000. */
+#define LAYOUT_TSS 0xfeffd000ULL
 
 /*
  * The PCI segment of our bus. The ports reach segment 0 alone, so Linux goes by them there when

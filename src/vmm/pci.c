@@ -16,14 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "vmm/layout.h"
 
 #define HOST_BRIDGE_VENDOR 0x1b36
 #define HOST_BRIDGE_DEVICE 0x0008
-#define HOST_BRIDGE_CLASS 0x060000
+#define HOST_BRIDGE_CLASS 0x0600
 
 /* The address register among the ports; PCI Local Bus 3.0, section 3.2.2.3.2. */
 #define ADDRESS_ENABLE 0x80000000U
@@ -69,8 +68,7 @@ struct pci_function {
 	struct doorbell doorbells[PCI_DOORBELLS_MAX];
 	unsigned doorbells_len;
 	uint64_t decoded[BARS]; /* addresses in force; 0: the BAR decodes nothing */
-	unsigned number;	/* on the bus, in the order of adding */
-	uint8_t *page;		/* what the guest reads by itself, or NULL */
+	struct pci_page page;
 };
 
 /* ---- little-endian registers ---- */
@@ -187,8 +185,8 @@ static void follow_vectors(struct pci_function *fn)
 
 static void publish(const struct pci_function *fn)
 {
-	if (fn->page)
-		memcpy(fn->page, fn->state.config, PCI_CONFIG_BYTES);
+	if (fn->page.mapped)
+		memcpy(fn->page.host, fn->state.config, PCI_CONFIG_BYTES);
 }
 
 static void follow_state(struct pci_function *fn)
@@ -216,8 +214,7 @@ void pci_bus_done(struct pci_bus *bus)
 {
 	for (unsigned i = 0; i < bus->functions_len; i++)
 		function_free(bus->functions[i]);
-	if (bus->pages)
-		(void)munmap(bus->pages, (size_t)(bus->functions_len + 1) * PAGE_BYTES);
+	free(bus->pages);
 	bus->pages = NULL;
 	bus->functions_len = 0;
 }
@@ -305,7 +302,6 @@ int pci_bus_add(struct pci_bus *bus, const struct pci_spec *spec, struct pci_fun
 	fn->spec = *spec;
 	fn->spec.vectors = 0;
 	fn->bus = bus;
-	fn->number = n;
 	write_header(fn);
 	if (add_bar(fn, 0, spec->registers_bytes) < 0)
 		r = err_set(err, ENOSPC, "there is no room for another BAR");
@@ -479,73 +475,70 @@ static void msix_write(struct pci_function *fn, uint32_t offset, unsigned bytes,
 	follow_vectors(fn);
 }
 
-/* The host bridge has nothing but its name. */
-static uint64_t bridge_read(uint32_t offset, unsigned bytes)
-{
-	uint8_t config[PCI_CONFIG_BYTES] = { 0 };
-
-	if (offset > PCI_CONFIG_BYTES - bytes)
-		return UINT64_MAX;
-	put_le(config + PCI_VENDOR_ID, 2, HOST_BRIDGE_VENDOR);
-	put_le(config + PCI_DEVICE_ID, 2, HOST_BRIDGE_DEVICE);
-	put_le(config + PCI_CLASS_REVISION, 4, (uint64_t)HOST_BRIDGE_CLASS << 8);
-
-	return get_le(config + offset, bytes);
-}
+/* The host bridge has nothing but its name: little-endian, as in configuration space. */
+static const uint8_t bridge_config[PCI_CONFIG_BYTES] = {
+	[PCI_VENDOR_ID] = HOST_BRIDGE_VENDOR & 0xff,
+	[PCI_VENDOR_ID + 1] = HOST_BRIDGE_VENDOR >> 8,
+	[PCI_DEVICE_ID] = HOST_BRIDGE_DEVICE & 0xff,
+	[PCI_DEVICE_ID + 1] = HOST_BRIDGE_DEVICE >> 8,
+	[PCI_CLASS_DEVICE] = HOST_BRIDGE_CLASS & 0xff,
+	[PCI_CLASS_DEVICE + 1] = HOST_BRIDGE_CLASS >> 8,
+};
 
 /* ---- reads without an exit ---- */
 
-/* Make a page the read-only memory at @gpa; with @bytes 0 that ends. */
-static int set_page(const struct pci_bus *bus, unsigned slot, uint64_t gpa, const uint8_t *page,
-		    unsigned bytes)
+static int set_memory(const struct pci_bus *bus, const struct pci_page *page, unsigned bytes)
 {
-	struct kvm_userspace_memory_region region = { .slot = FIRST_MEMORY_SLOT + slot,
+	struct kvm_userspace_memory_region region = { .slot = page->slot,
 						      .flags = bytes ? KVM_MEM_READONLY : 0,
-						      .guest_phys_addr = gpa,
+						      .guest_phys_addr = page->gpa,
 						      .memory_size = bytes,
-						      .userspace_addr = (uintptr_t)page };
+						      .userspace_addr = (uintptr_t)page->host };
 
 	return ioctl(bus->router->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
-static uint64_t function_address(const struct pci_function *fn)
+/* From now on the guest reads @config, which it has begun to read, by itself. */
+static void map_page(const struct pci_bus *bus, struct pci_page *page, const uint8_t *config)
 {
-	uint64_t slot = fn->number % PCI_SLOTS + 1, function = fn->number / PCI_SLOTS;
-
-	return LAYOUT_ECAM + (slot << 15 | function << 12);
+	if (!page->host || page->mapped)
+		return;
+	memset(page->host, 0xff, PAGE_BYTES);
+	memcpy(page->host, config, PCI_CONFIG_BYTES);
+	if (set_memory(bus, page, PAGE_BYTES) == 0)
+		page->mapped = true;
+	else
+		page->host = NULL; /* a KVM that has no read-only memory */
 }
 
+/* It has to ask again, each time. */
 static void unmap_page(struct pci_function *fn)
 {
-	if (!fn->page)
-		return;
-	(void)set_page(fn->bus, fn->number + 1, function_address(fn), fn->page, 0);
-	fn->page = NULL;
+	if (fn->page.mapped)
+		(void)set_memory(fn->bus, &fn->page, 0);
+	fn->page = (struct pci_page){ .host = NULL };
 }
 
-int pci_bus_map(struct pci_bus *bus, struct err *err)
+static struct pci_page make_page(const struct pci_bus *bus, unsigned index, uint64_t devfn)
 {
-	size_t bytes = (size_t)(bus->functions_len + 1) * PAGE_BYTES;
-	void *pages;
+	return (struct pci_page){ .host = bus->pages + (size_t)index * PAGE_BYTES,
+				  .gpa = LAYOUT_ECAM + (devfn << 12),
+				  .slot = FIRST_MEMORY_SLOT + index };
+}
 
+int pci_bus_make_pages(struct pci_bus *bus, struct err *err)
+{
 	if (bus->router->vm_fd < 0)
 		return 0;
-	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pages == MAP_FAILED)
-		return err_sys(err, "make the pages of configuration space");
-	bus->pages = pages;
-	memset(bus->pages, 0xff, bytes);
-	for (uint32_t i = 0; i < PCI_CONFIG_BYTES; i++)
-		bus->pages[i] = (uint8_t)bridge_read(i, 1);
-	if (set_page(bus, 0, LAYOUT_ECAM, bus->pages, PAGE_BYTES) < 0)
-		return 0;
+	bus->pages = aligned_alloc(PAGE_BYTES, (size_t)(bus->functions_len + 1) * PAGE_BYTES);
+	if (!bus->pages)
+		return err_set(err, ENOMEM, "no memory for pages of configuration space");
+	bus->bridge_page = make_page(bus, 0, 0);
 	for (unsigned i = 0; i < bus->functions_len; i++) {
-		struct pci_function *fn = bus->functions[i];
-		uint8_t *page = bus->pages + (size_t)(i + 1) * PAGE_BYTES;
+		uint64_t slot = i % PCI_SLOTS + 1, function = i / PCI_SLOTS;
 
-		memcpy(page, fn->state.config, PCI_CONFIG_BYTES);
-		if (set_page(bus, i + 1, function_address(fn), page, PAGE_BYTES) == 0)
-			fn->page = page;
+		bus->functions[i]->page =
+			make_page(bus, i + 1, slot * PCI_SLOT_FUNCTIONS + function);
 	}
 
 	return 0;
@@ -553,8 +546,6 @@ int pci_bus_map(struct pci_bus *bus, struct err *err)
 
 static uint64_t config_read(struct pci_function *fn, uint32_t offset, unsigned bytes)
 {
-	if (offset > PCI_CONFIG_BYTES - bytes)
-		return UINT64_MAX;
 	if (fn->spec.ops->config_read)
 		fn->spec.ops->config_read(fn->spec.ctx, offset, bytes);
 
@@ -636,12 +627,23 @@ static uint64_t bus_config_read(struct pci_bus *bus, uint32_t at, unsigned bytes
 	struct pci_function *fn = find_function(bus, at >> 12);
 	uint32_t offset = at & 0xfff;
 
-	if (fn && width_is_possible(bytes))
+	if (!width_is_possible(bytes) || offset > PCI_CONFIG_BYTES - bytes)
+		return UINT64_MAX;
+	if (fn)
 		return config_read(fn, offset, bytes);
-	if (at >> 12 == 0 && width_is_possible(bytes))
-		return bridge_read(offset, bytes);
 
-	return UINT64_MAX;
+	return at >> 12 == 0 ? get_le(bridge_config + offset, bytes) : UINT64_MAX;
+}
+
+/* The guest has read at @at of ECAM: it will read more there. */
+static void follow_read(struct pci_bus *bus, uint32_t at)
+{
+	struct pci_function *fn = find_function(bus, at >> 12);
+
+	if (fn)
+		map_page(bus, &fn->page, fn->state.config);
+	else if (at >> 12 == 0)
+		map_page(bus, &bus->bridge_page, bridge_config);
 }
 
 static void bus_config_write(struct pci_bus *bus, uint32_t at, unsigned bytes, uint64_t value)
@@ -661,6 +663,7 @@ bool pci_bus_read(struct pci_bus *bus, uint64_t gpa, void *data, unsigned bytes)
 	memset(data, 0xff, bytes);
 	if (is_ecam(gpa)) {
 		value = bus_config_read(bus, (uint32_t)(gpa - LAYOUT_ECAM), bytes);
+		follow_read(bus, (uint32_t)(gpa - LAYOUT_ECAM));
 	} else {
 		uint32_t offset;
 

@@ -93,12 +93,21 @@ struct pci_state {
 /* The system calls of accesses to functions. */
 extern const struct confine_list pci_calls;
 
+/* What the guest may read without leaving it. */
+struct pci_page {
+	uint8_t *host; /* NULL: it may not */
+	uint64_t gpa;
+	unsigned slot; /* of KVM's memory */
+	bool mapped;
+};
+
 /* The root bus. */
 struct pci_bus {
 	struct irq_router *router; /* borrowed */
 	struct pci_function *functions[PCI_FUNCTIONS_MAX];
 	unsigned functions_len;
-	uint8_t *pages; /* what the guest reads without leaving it; NULL before pci_bus_map() */
+	uint8_t *pages; /* of the bridge and of the functions, or NULL */
+	struct pci_page bridge_page;
 	uint64_t next_address;	 /* of BARs */
 	uint32_t config_address; /* the address register among the ports, state of the guest */
 };
@@ -123,17 +132,18 @@ int pci_bus_add(struct pci_bus *bus, const struct pci_spec *spec, struct pci_fun
 		struct err *err);
 
 /**
- * pci_bus_map() - Let the guest read configuration space without leaving it
+ * pci_bus_make_pages() - Let the guest read configuration space without leaving it
  * @bus:	bus with all of its functions and their capabilities
  * @err:	filled in on failure, may be NULL
  *
- * Kernels read it hundreds of times while they boot. Each function's page is read-only memory of
- * the guest from then on; writes still come here. A function whose reads have effects loses its
- * page as soon as the guest prepares such a read. A KVM without read-only memory is no failure.
+ * Kernels read it hundreds of times while they boot. The page of a function becomes read-only
+ * memory of the guest when it has been read once; writes still come here. A function whose reads
+ * have effects loses its page for ever as soon as the guest prepares such a read. A KVM without
+ * read-only memory is no failure.
  *
  * Return: 0 or -ENOMEM.
  */
-int pci_bus_map(struct pci_bus *bus, struct err *err);
+int pci_bus_make_pages(struct pci_bus *bus, struct err *err);
 
 /**
  * pci_add_capability() - Append a capability to the list of a function

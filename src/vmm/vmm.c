@@ -210,7 +210,7 @@ static int add_devices(struct vmm *vmm, struct vmmproto_config *config, struct e
 	if (r == 0)
 		r = devices_init(&vmm->devices, &env, config, err);
 
-	return r < 0 ? r : pci_bus_map(&vmm->bus, err);
+	return r < 0 ? r : pci_bus_make_pages(&vmm->bus, err);
 }
 
 int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
