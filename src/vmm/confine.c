@@ -22,9 +22,9 @@ static size_t add_rule(struct seccomp_rule *rules, size_t len, const struct secc
 	return 1;
 }
 
-int confine_thread(const struct confine_list *const *lists, size_t lists_len, struct err *err)
+int confine_compile(const struct confine_list *const *lists, size_t lists_len,
+		    struct seccomp_filter *ret, struct err *err)
 {
-	auto_done(seccomp_filter) filter = { 0 };
 	auto_free struct seccomp_rule *rules = NULL;
 	struct seccomp_policy policy = { .otherwise = SECCOMP_RET_KILL_PROCESS,
 					 .known_max = KNOWN_MAX };
@@ -40,7 +40,16 @@ int confine_thread(const struct confine_list *const *lists, size_t lists_len, st
 		for (size_t j = 0; j < lists[i]->rules_len; j++)
 			policy.rules_len += add_rule(rules, policy.rules_len, &lists[i]->rules[j]);
 	policy.rules = rules;
-	r = seccomp_compile(&policy, &filter, err);
+	r = seccomp_compile(&policy, ret, err);
+
+	return r < 0 ? err_wrap(err, r, "make the filter of a thread") : 0;
+}
+
+int confine_thread(const struct confine_list *const *lists, size_t lists_len, struct err *err)
+{
+	auto_done(seccomp_filter) filter = { 0 };
+	int r = confine_compile(lists, lists_len, &filter, err);
+
 	if (r == 0)
 		r = seccomp_apply(&filter, err);
 

@@ -54,10 +54,24 @@ struct confine_list {
 	}
 
 /**
+ * confine_compile() - Make the filter of a thread of the union of some lists
+ * @lists:	what it may do
+ * @lists_len:	their number
+ * @ret:	released with seccomp_filter_done(); for seccomp_apply(), which takes no memory
+ * @err:	filled in on failure, may be NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int confine_compile(const struct confine_list *const *lists, size_t lists_len,
+		    struct seccomp_filter *ret, struct err *err);
+
+/**
  * confine_thread() - Filter the calling thread by the union of some lists; there is no way back
  * @lists:	what it may do
  * @lists_len:	their number
  * @err:	filled in on failure, may be NULL
+ *
+ * The filter's memory is given back afterwards: that must be among the calls (brk, munmap).
  *
  * Return: 0 or a negative errno.
  */

@@ -265,8 +265,9 @@ static void *thread_main(void *arg)
 	struct err err = ERR_INIT;
 	int r = 0;
 
-	if (all->confine)
-		r = confine_thread(all->confine, all->confine_len, &err);
+	/* From here on the thread may not even give memory back. */
+	if (all->confined)
+		r = seccomp_apply(&all->filter, &err);
 	if (r == 0)
 		run(vcpu);
 	else
@@ -304,8 +305,9 @@ int vcpus_start(struct vcpus *vcpus, const struct confine_list *const *confine, 
 
 	if (sigaction(KICK_SIGNAL, &act, NULL) < 0)
 		return err_sys(err, "handle the kick");
-	vcpus->confine = confine;
-	vcpus->confine_len = confine_len;
+	if (confine)
+		r = confine_compile(confine, confine_len, &vcpus->filter, err);
+	vcpus->confined = confine != NULL;
 	for (unsigned i = 0; i < vcpus->list_len && r == 0; i++)
 		r = start_thread(&vcpus->list[i], err);
 
@@ -392,4 +394,5 @@ void vcpus_done(struct vcpus *vcpus)
 	vcpus->list = NULL;
 	vcpus->list_len = 0;
 	vcpus->event_fd = fd_close(vcpus->event_fd);
+	seccomp_filter_done(&vcpus->filter);
 }

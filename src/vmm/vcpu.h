@@ -91,8 +91,8 @@ struct vcpu {
  * @ops:	who answers the guest
  * @ctx:	for @ops
  * @event_fd:	readable when all have parked for a pause, or one cannot go on
- * @confine:	lists of the calls that threads may make, or NULL
- * @confine_len: their number
+ * @filter:	of the calls that threads may make, if they are @confined
+ * @confined:	they are
  * @lock:	guards what follows
  * @changed:	@want_run or @leave has changed
  * @want_run:	they are to run
@@ -109,8 +109,8 @@ struct vcpus {
 	const struct vcpu_ops *ops;
 	void *ctx;
 	int event_fd;
-	const struct confine_list *const *confine;
-	size_t confine_len;
+	struct seccomp_filter filter;
+	bool confined;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool want_run, pausing, leave;
@@ -143,7 +143,7 @@ void vcpus_done(struct vcpus *vcpus);
 /**
  * vcpus_start() - Make the threads; they wait for vcpus_resume()
  * @vcpus:	processors
- * @confine:	lists of the calls they may make, kept; NULL: they are not confined
+ * @confine:	lists of the calls they may make; NULL: they are not confined
  * @confine_len: their number
  * @err:	filled in on failure, may be NULL
  *
