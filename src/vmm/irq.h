@@ -2,10 +2,11 @@
  *
  * irq.h - interrupts: messages, and descriptors that KVM turns into pins of the IOAPIC or messages
  *
- * A message (MSI) of our own is sent by irq_send(). A pin, or a message that another process sends,
- * is raised by an eventfd that KVM watches (irqfd): fd_raise(), from any thread. KVM finds out what
- * the interrupt is by its GSI in a table of routes, which can only be replaced as a whole: the
- * first IRQ_PINS entries are the IOAPIC's pins, further ones are messages.
+ * A message (MSI) of our own is sent by irq_send(), a pin that is seldom raised by irq_pulse(). The
+ * serial port's pin, and a message that another process sends, are raised by an eventfd that KVM
+ * watches (irqfd): fd_raise(), from any thread. KVM finds out what the interrupt is by its GSI in a
+ * table of routes, which can only be replaced as a whole: the first IRQ_PINS entries are the
+ * IOAPIC's pins, further ones are messages.
  *
  * PCI functions use pci.h, which is built on this; only the few devices with a pin come here.
  */

@@ -26,6 +26,8 @@
 #include "base/clock.h"
 #include "base/macro.h"
 
+#define RETRY_NS NS_PER_MS /* of what the host had no memory for */
+
 static bool in_range(const struct virtio_block *block, uint64_t sector, uint64_t bytes)
 {
 	uint64_t at;
@@ -228,8 +230,6 @@ static bool take(struct virtio_block *block, struct virtq *q)
 
 	return true;
 }
-
-#define RETRY_NS NS_PER_MS
 
 static void submit(struct virtio_block *block)
 {

@@ -116,7 +116,8 @@ static int make_ring(struct blockio *io)
 	r = map_ring(io, &params);
 	if (r == 0)
 		r = restrict_ring(io);
-	io->wake_fd = io->ring_fd;
+	if (r == 0)
+		io->wake_fd = io->ring_fd;
 
 	return r;
 }

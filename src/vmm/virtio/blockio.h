@@ -104,8 +104,7 @@ bool blockio_submit(struct blockio *io);
 /* Is there one that is done? What the host has in its cache is, as soon as it was submitted. */
 bool blockio_has_done(const struct blockio *io);
 
-/* The next operation that is done. False when there is none, and until then @wake_fd is readable.
- */
+/* The next operation that is done. False when there is none: only then @wake_fd is quiet. */
 bool blockio_reap(struct blockio *io, struct blockio_done *ret);
 
 /* System calls of this file while the guest runs, for a host with and without io_uring. */

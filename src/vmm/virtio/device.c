@@ -175,8 +175,10 @@ static int start_queues(struct virtio_device *dev)
 
 static void ring_all(struct virtio_device *dev)
 {
-	for (unsigned i = 0; i < dev->spec.queues_len && !dev->spec.direct; i++)
-		virtio_ring(dev, i);
+	if (dev->spec.direct)
+		return;
+	dev->rung = UINT64_MAX;
+	fd_raise(dev->bell.fd);
 }
 
 static int run(struct virtio_device *dev)
