@@ -9,10 +9,33 @@
 #include "base/mem.h"
 #include "engine/internal.h"
 
+static int reload(struct engine *e, struct engine_container *c, struct err *err)
+{
+	auto_free char *id = mem_strdup(c->row.id);
+
+	engine_container_done(c);
+
+	return engine_reload(e, id, c, err);
+}
+
+/*
+ * Another command has the container locked. If it recorded an end and cleared the run directory
+ * after we had read the row, the row tells now; a workload still lost is one that it is just
+ * starting.
+ */
+static int look_again(struct engine *e, struct engine_container *c, struct err *err)
+{
+	int r = reload(e, c, err);
+
+	if (r == 0 && c->state.needs_reap && c->state.finished_wall_ns == 0)
+		c->state = (struct engine_state){ .status = ENGINE_CREATED };
+
+	return r;
+}
+
 /*
  * Record an end that nobody recorded; -ENOENT when with --rm nothing is left of it. While another
- * command has the container locked the end is its business, and a workload that seems lost is one
- * that it is just starting.
+ * command has the container locked, the end is its business.
  */
 static int settle(struct engine *e, struct engine_container *c, struct err *err)
 {
@@ -23,16 +46,12 @@ static int settle(struct engine *e, struct engine_container *c, struct err *err)
 	if (!c->state.needs_reap)
 		return 0;
 	dir_fd = rundir_lock(e, c->row.id, RUNDIR_TRY, err);
-	if (dir_fd == -EAGAIN) {
-		if (c->state.finished_wall_ns == 0)
-			c->state = (struct engine_state){ .status = ENGINE_CREATED };
-		return 0;
-	}
+	if (dir_fd == -EAGAIN)
+		return c->state.finished_wall_ns ? 0 : look_again(e, c, err);
 	if (dir_fd < 0)
 		return dir_fd;
 	id = mem_strdup(c->row.id);
-	engine_container_done(c);
-	r = engine_reload(e, id, c, err);
+	r = reload(e, c, err);
 	if (r == -ENOENT)
 		(void)rundir_remove(e, id, dir_fd, NULL);
 	if (r == 0 && c->state.needs_reap)

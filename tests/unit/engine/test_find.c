@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_find.c - what a command sees of a container while another one changes it
+ */
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rand.h"
+#include "base/sha256.h"
+#include "engine/internal.h"
+
+struct fixture {
+	char dir[64];
+	char *root, *run_root;
+	struct engine *e;
+	char id[SPEC_ID_HEX + 1];
+	struct err err;
+};
+
+/* What another command does that has the container's lock, when this one asks for it; or NULL. */
+static void (*holder)(struct fixture *f);
+static struct fixture *holders;
+
+/* In place of the C library's. */
+int flock(int fd, int operation)
+{
+	if (!holder || !(operation & LOCK_NB))
+		return (int)syscall(SYS_flock, fd, operation);
+	holder(holders);
+	errno = EWOULDBLOCK;
+
+	return -1;
+}
+
+static void add_container(struct fixture *f)
+{
+	auto_done(store_image) image = {
+		.config = mem_strdup("{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}"),
+		.manifest = mem_strdup("{}"),
+	};
+	auto_done(engine_config) config = { 0 };
+	auto_done(store_container) row = {
+		.id = mem_strdup(f->id),
+		.name = mem_strdup("web"),
+		.image_ref = mem_strdup("one"),
+		.level = mem_strdup("container"),
+		.started = true,
+	};
+
+	image.config_len = strlen(image.config);
+	image.manifest_len = strlen(image.manifest);
+	sha256_digest(image.config, image.config_len, image.id);
+	sha256_digest(image.manifest, image.manifest_len, image.manifest_digest);
+	row.image_id = mem_strdup(image.id);
+	assert_int_equal(engine_config_encode(&config, &row.config, &f->err), 0);
+	assert_int_equal(store_image_add(f->e->store, &image, &f->err), 0);
+	assert_int_equal(store_container_add(f->e->store, &row, NULL, 0, &f->err), 0);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = mem_calloc(1, sizeof(*f));
+	int r;
+
+	(void)snprintf(f->dir, sizeof(f->dir), "%s/hull-find-XXXXXX",
+		       getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 32 ? getenv("TMPDIR")
+									 : "/tmp");
+	if (!mkdtemp(f->dir))
+		return -1;
+	f->root = mem_printf("%s/root", f->dir);
+	f->run_root = mem_printf("%s/run", f->dir);
+	rand_hex(f->id, SPEC_ID_HEX);
+	*state = holders = f;
+	r = engine_open(f->root, f->run_root, 0, &f->e, &f->err);
+	if (r == 0)
+		add_container(f);
+
+	return r;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	holder = NULL;
+	engine_close(f->e);
+	(void)path_rmtree(AT_FDCWD, f->dir, NULL);
+	free(f->root);
+	free(f->run_root);
+	free(f);
+
+	return 0;
+}
+
+static void record_its_end(struct fixture *f)
+{
+	auto_done(store_container) row = { 0 };
+
+	assert_int_equal(store_container_find(f->e->store, f->id, &row, &f->err), 0);
+	row.ended = row.oom = true;
+	row.exit_status = 137;
+	assert_int_equal(store_container_update(f->e->store, &row, &f->err), 0);
+}
+
+static void remove_it(struct fixture *f)
+{
+	assert_int_equal(store_container_remove(f->e->store, f->id, &f->err), 0);
+}
+
+static void just_hold(struct fixture *f)
+{
+	(void)f;
+}
+
+/* The row was read before its end was recorded, the run directory after it was cleared. */
+static void test_end_recorded_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(engine_container) c = { 0 };
+
+	holder = record_its_end;
+	assert_int_equal(engine_find(f->e, "web", &c, &f->err), 0);
+	assert_int_equal(c.state.status, ENGINE_EXITED);
+	assert_int_equal(c.state.exit_status, 137);
+	assert_true(c.state.oom);
+}
+
+static void test_removed_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(engine_container) c = { 0 };
+
+	holder = remove_it;
+	assert_int_equal(engine_find(f->e, "web", &c, &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
+}
+
+/* Nothing of it is there yet: it is just being started. */
+static void test_started_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	auto_done(engine_container) c = { 0 };
+
+	holder = just_hold;
+	assert_int_equal(engine_find(f->e, "web", &c, &f->err), 0);
+	assert_int_equal(c.state.status, ENGINE_CREATED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_end_recorded_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_removed_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_started_meanwhile, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
