@@ -152,7 +152,7 @@ def seccomp(box):
 @case("own-processes")
 def own_processes(box):
     same(box.sh("echo $$"), "1", "number of the first process")
-    same(box.sh("ls /proc | grep -c '^[0-9]'"), "3", "processes seen: sh, ls and grep")
+    same(box.sh("ls /proc >/tmp/seen; grep -c '^[0-9]' /tmp/seen"), "2", "processes seen: sh and ls")
 
 
 @case("children-end")
