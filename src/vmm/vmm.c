@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/rand.h"
 #include "vmm/acpi.h"
@@ -18,6 +19,8 @@
 #include "vmm/vm_fd.h"
 
 #define GENERATION_BYTES 16
+/* For a kernel that says that it panics before it prints why: when a task of it has the console. */
+#define PANIC_WORDS_NS NS_PER_SEC
 
 /*
  * The loop, the locks, the kicks of processors (pthread_kill), and what the allocator needs when
@@ -34,12 +37,28 @@ static const struct confine_list loop_calls = CONFINE_LIST(
 
 /* ---- what the guest does ---- */
 
+static void end_panicked(struct vmm *vmm)
+{
+	const char *reason = vmm->chipset.panic.reason;
+
+	vmm_end(vmm, VMMPROTO_END_PANIC, *reason ? reason : "the guest's kernel has not said why");
+}
+
+static void on_silence(void *ctx)
+{
+	end_panicked(ctx);
+}
+
 /* A kernel without a driver for the panic port may still have printed why it goes. */
 static void end_with_hint(struct vmm *vmm, enum vmmproto_end why, const char *text)
 {
 	const char *reason = vmm->chipset.panic.reason;
 	char both[VMMPROTO_TEXT_MAX + 1];
 
+	if (vmm->panicked) {
+		end_panicked(vmm);
+		return;
+	}
 	if (*reason == '\0') {
 		vmm_end(vmm, why, text);
 		return;
@@ -51,8 +70,12 @@ static void end_with_hint(struct vmm *vmm, enum vmmproto_end why, const char *te
 
 static void take_wish(struct vmm *vmm)
 {
-	const char *reason = vmm->chipset.panic.reason;
-
+	/* It prints why, or goes on to what it does after a panic. */
+	if (vmm->panicked) {
+		if (vmm->chipset.panic.reason[0] || vmm->chipset.wish != CHIPSET_PANIC)
+			end_panicked(vmm);
+		return;
+	}
 	switch (vmm->chipset.wish) {
 	case CHIPSET_NOTHING:
 		break;
@@ -63,8 +86,11 @@ static void take_wish(struct vmm *vmm)
 		end_with_hint(vmm, VMMPROTO_END_RESET, "the guest has asked for a reset");
 		break;
 	case CHIPSET_PANIC:
-		vmm_end(vmm, VMMPROTO_END_PANIC,
-			*reason ? reason : "the guest's kernel has not said why");
+		vmm->panicked = true;
+		if (vmm->chipset.panic.reason[0])
+			end_panicked(vmm);
+		else /* the loop sees to it that this takes an end */
+			fd_raise(vmm->vcpus.event_fd);
 		break;
 	}
 }
@@ -120,6 +146,8 @@ static void on_vcpus(void *ctx, uint32_t events)
 		vmm_end(vmm, VMMPROTO_END_FAILED, err_text(&failure, text, sizeof(text)));
 		break;
 	}
+	if (vmm->panicked && !vmm->silence.armed)
+		loop_timer_arm(&vmm->loop, &vmm->silence, clock_now_ns() + PANIC_WORDS_NS);
 	if (vmm->on_parked && vcpus_are_parked(&vmm->vcpus)) {
 		void (*fn)(void *) = take_ptr(vmm->on_parked);
 
@@ -220,6 +248,7 @@ int vmm_init(struct vmm *vmm, struct vmmproto_config *config, struct err *err)
 	vmm->kvm_fd = take_fd(config->kvm_fd);
 	vmm->console_fd = take_fd(config->console_fd);
 	vmm->chipset = (struct chipset){ .uart_fd = -1 };
+	vmm->silence = (struct loop_timer){ .fn = on_silence, .ctx = vmm };
 	vmm->vm_fd = vmm->vcpus.event_fd = vmm->memory.fd = -1;
 	(void)pthread_mutex_init(&vmm->lock, NULL);
 	raise_descriptor_limit();

@@ -46,6 +46,8 @@
  * @loop:	events of devices, processors and the control descriptor
  * @lock:	the device lock: guards everything above but @kvm_fd, @vm_fd, @memory and @vcpus
  * @started:	vmm_start() has been called
+ * @panicked:	the guest's kernel has said that it panics; it may still print why
+ * @silence:	armed then: it has had time enough to
  * @on_parked:	called once all processors have parked after vmm_pause()
  * @on_parked_ctx: for it
  * @end:	0 while it lives
@@ -63,7 +65,8 @@ struct vmm {
 	struct loop_source vcpus_source;
 	struct loop loop;
 	pthread_mutex_t lock;
-	bool started;
+	bool started, panicked;
+	struct loop_timer silence;
 	void (*on_parked)(void *ctx);
 	void *on_parked_ctx;
 	enum vmmproto_end end;

@@ -311,6 +311,49 @@ static void test_panic(void **state)
 	assert_string_equal(f->end.text, "x");
 }
 
+/*
+ * One that could not print at first, another task of it having the console: it says that it panics,
+ * then prints @text, which follows the code up to a NUL, and resets.
+ */
+static void run_late_panic(struct fixture *f, const char *words)
+{
+	uint8_t text[64] = {
+		0x66, 0xba, 0x03, 0x06,	      /* mov dx, 0x603 */
+		0xb0, 0x01, 0xee,	      /* mov al, 1; out dx, al */
+		0x66, 0xba, 0xf8, 0x03,	      /* mov dx, 0x3f8 */
+		0xbe, 0x21, 0x00, 0x10, 0x00, /* mov esi, the text */
+		0xac,			      /* again: lodsb */
+		0x84, 0xc0,		      /* test al, al */
+		0x74, 0x03,		      /* jz on */
+		0xee, 0xeb, 0xf8,	      /* out dx, al; jmp again */
+		0x66, 0xba, 0x02, 0x06,	      /* on: mov dx, 0x602 */
+		0xb0, 0x01, 0xee,	      /* mov al, 1; out dx, al */
+		0xeb, 0xfe,
+	};
+
+	memcpy(text + 0x21, words, strlen(words) + 1);
+	run(f, 1, text, sizeof(text));
+}
+
+static void test_panic_printed_late(void **state)
+{
+	struct fixture *f = *state;
+
+	run_late_panic(f, "Kernel panic - not syncing: z\n");
+	wait_end(f, VMMPROTO_END_PANIC);
+	assert_string_equal(f->end.text, "z");
+}
+
+/* A panic it is, whatever it does next. */
+static void test_panic_then_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	run_late_panic(f, "");
+	wait_end(f, VMMPROTO_END_PANIC);
+	assert_string_equal(f->end.text, "the guest's kernel has not said why");
+}
+
 /* What is printed ends nothing, and what ends it is told as what it is. */
 static void test_panic_printed(void **state)
 {
@@ -582,13 +625,28 @@ static void test_file_and_share(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_console_stalls), TEST(test_file_and_share),  TEST(test_power_off),
-		TEST(test_reset),	   TEST(test_triple_fault),    TEST(test_pci_and_console),
-		TEST(test_pause),	   TEST(test_pause_cancelled), TEST(test_pci_write),
-		TEST(test_pci_window),	   TEST(test_order),	       TEST(test_starter_gone),
-		TEST(test_no_kernel),	   TEST(test_nonsense),	       TEST(test_panic),
-		TEST(test_reset_vector),   TEST(test_generation),      TEST(test_panic_printed),
-		TEST(test_panic_silent),   TEST(test_pci_ports),
+		TEST(test_console_stalls),
+		TEST(test_file_and_share),
+		TEST(test_power_off),
+		TEST(test_reset),
+		TEST(test_triple_fault),
+		TEST(test_pci_and_console),
+		TEST(test_pause),
+		TEST(test_pause_cancelled),
+		TEST(test_pci_write),
+		TEST(test_pci_window),
+		TEST(test_order),
+		TEST(test_starter_gone),
+		TEST(test_no_kernel),
+		TEST(test_nonsense),
+		TEST(test_panic),
+		TEST(test_reset_vector),
+		TEST(test_generation),
+		TEST(test_panic_printed),
+		TEST(test_panic_silent),
+		TEST(test_pci_ports),
+		TEST(test_panic_printed_late),
+		TEST(test_panic_then_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
