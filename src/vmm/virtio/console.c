@@ -12,6 +12,11 @@
  * ring with those behind it; sent_bytes says how much of it is out. A guest that changes the chain
  * meanwhile garbles its own stream and no more.
  *
+ * A driver with event indices that sends a stream is asked to notify of every fourth chain alone:
+ * a doorbell, a wake-up of this thread and an interrupt cost as much as copying what is in one.
+ * When it pauses with fewer, a timer finds them. Each time that happens twice as many bytes are
+ * needed to be a stream, so that two sides which take turns do not wait for timers.
+ *
  * What the guest is to be told by control messages is a set of bits for each port rather than a
  * queue: however often something changes, only the latest is told.
  */
@@ -24,6 +29,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
 
@@ -34,6 +40,12 @@
 /* Whatever the interrupts: more bytes than this at once starve the other devices. */
 #define INPUT_BUDGET_BYTES (4 * MIB)
 #define BATCH_BYTES (128 * KIB) /* no more chains go out with what has that many */
+
+/* A lull of a millisecond is nothing beside the time that STREAM_MAX_BYTES take. */
+#define STREAM_CHAINS 4
+#define STREAM_MIN_BYTES (256 * KIB)
+#define STREAM_MAX_BYTES (64 * MIB)
+#define STREAM_LULL_NS NS_PER_MS
 
 /* In the order in which the guest must be told. */
 enum announce {
@@ -50,6 +62,9 @@ struct port {
 	bool is_console;
 	bool out_gone; /* whoever read it has closed it */
 	struct loop_source in, out;
+	uint64_t streamed_bytes; /* sent since the last lull */
+	uint64_t stream_bytes;	 /* so many are a stream */
+	struct loop_timer lull;	 /* of a stream: fewer chains may be there than are told of */
 	struct virtio_console_port_state state;
 };
 
@@ -287,6 +302,39 @@ static bool send_batch(struct port *port, struct virtq *q, const struct batch *b
 	return true;
 }
 
+/* Linux waits for each chain that a terminal sends; a short queue may not hold enough of them. */
+static bool is_stream(const struct port *port, const struct virtq *q)
+{
+	return port->streamed_bytes >= port->stream_bytes && q->event_index && !port->is_console &&
+	       q->state.size >= 2 * STREAM_CHAINS;
+}
+
+/* All is sent. True when more has come meanwhile. */
+static bool rest(struct port *port, struct virtq *q)
+{
+	if (!is_stream(port, q))
+		return virtq_unmute(q);
+	if (virtq_unmute_after(q, STREAM_CHAINS))
+		return true;
+	loop_timer_arm(port->console->dev.env.loop, &port->lull, clock_now_ns() + STREAM_LULL_NS);
+
+	return false;
+}
+
+static void on_lull(void *ctx)
+{
+	struct port *port = ctx;
+	struct virtio_device *dev = &port->console->dev;
+	unsigned queue = transmit_queue(port);
+
+	port->streamed_bytes = 0;
+	/* One that stands still or starts anew has its bell rung when it goes on. */
+	if (!virtio_running(dev) || !virtq_unmute(&dev->queues[queue]))
+		return;
+	port->stream_bytes = MIN(port->stream_bytes * 2, STREAM_MAX_BYTES);
+	virtio_ring(dev, queue);
+}
+
 /* As virtio_drain(), but with several chains at a time: who reads them is woken less often. */
 static bool transmit(struct port *port)
 {
@@ -301,9 +349,11 @@ static bool transmit(struct port *port)
 		gather(port, q, &batch);
 		budget -= MIN(MAX(batch.chains_len, 1U), budget);
 		if (batch.chains_len == 0)
-			more = virtq_unmute(q);
+			more = rest(port, q);
 		else if (!send_batch(port, q, &batch))
 			more = false;
+		else
+			port->streamed_bytes += batch.total_bytes;
 	}
 	virtio_signal(dev, transmit_queue(port));
 
@@ -388,10 +438,14 @@ static bool reset(struct virtio_device *dev)
 
 	/* What is watched stays so until it has something to say to nobody: this is a vCPU thread.
 	 */
-	for (size_t i = 0; i < console->ports_len; i++)
-		console->ports[i].state = (struct virtio_console_port_state){
-			.host_closed = console->ports[i].state.host_closed,
+	for (size_t i = 0; i < console->ports_len; i++) {
+		struct port *port = &console->ports[i];
+
+		port->streamed_bytes = 0;
+		port->state = (struct virtio_console_port_state){
+			.host_closed = port->state.host_closed,
 		};
+	}
 
 	return true;
 }
@@ -417,6 +471,8 @@ static int init_port(struct virtio_console *console, unsigned id,
 		.is_console = config->console,
 		.in = { .fd = config->in_fd, .fn = on_input, .ctx = port },
 		.out = { .fd = out_fd, .fn = on_output, .ctx = port },
+		.stream_bytes = STREAM_MIN_BYTES,
+		.lull = { .fn = on_lull, .ctx = port },
 		.state = { .host_closed = config->in_fd < 0 && config->out_fd < 0 },
 	};
 	if (config->out_fd >= 0 && out_fd < 0)
@@ -489,6 +545,7 @@ void virtio_console_free(struct virtio_console *console)
 
 		watch(port, &port->in, 0);
 		watch(port, &port->out, 0);
+		loop_timer_disarm(console->dev.env.loop, &port->lull);
 		fd_close(port->in.fd);
 		fd_close(port->out.fd);
 	}

@@ -293,17 +293,30 @@ void virtq_mute(struct virtq *q)
 		store16(&q->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
-bool virtq_unmute_beyond(struct virtq *q, uint16_t seen)
+/* Ask for a notification of chain @wanted. True when there are more than up to @seen by now. */
+static bool ask_for(struct virtq *q, uint16_t wanted, uint16_t seen)
 {
 	if (!virtq_running(q))
 		return false;
 	if (q->event_index)
-		store16(avail_event(q), seen);
+		store16(avail_event(q), wanted);
 	else
 		store16(&q->used->flags, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 
 	return avail_index(q) != seen;
+}
+
+bool virtq_unmute_beyond(struct virtq *q, uint16_t seen)
+{
+	return ask_for(q, seen, seen);
+}
+
+bool virtq_unmute_after(struct virtq *q, uint16_t count)
+{
+	uint16_t next = q->state.avail_next;
+
+	return ask_for(q, (uint16_t)(next + count - 1), next);
 }
 
 bool virtq_unmute(struct virtq *q)

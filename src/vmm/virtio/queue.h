@@ -157,6 +157,16 @@ bool virtq_unmute(struct virtq *q);
  */
 bool virtq_unmute_beyond(struct virtq *q, uint16_t seen);
 
+/**
+ * virtq_unmute_after() - As virtq_unmute(), but a driver with event indices is quiet until @count
+ * more are there
+ * @q:		queue
+ * @count:	1 or more; when fewer come, nobody tells
+ *
+ * Return: true when chains came meanwhile.
+ */
+bool virtq_unmute_after(struct virtq *q, uint16_t count);
+
 /* Record that the driver broke the rules; @why is a literal. */
 void virtq_break(struct virtq *q, const char *why);
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "vmm/virtio/console.h"
@@ -292,6 +293,139 @@ static void test_chain_changes_while_it_waits(void **state)
 	assert_memory_equal(bytes, "in order", 8);
 }
 
+#define CHUNK_BYTES (32 * KIB) /* Linux sends no more by one chain */
+#define STREAM_BYTES (256 * KIB)
+
+/* Would the driver tell of one more chain? */
+static bool is_told(struct lying_guest *g)
+{
+	const struct guest_queue *q = &g->queues[AGENT_OUT];
+	__le16 event;
+
+	memcpy(&event, &q->used->ring[q->size], sizeof(event));
+
+	return event == q->avail->idx;
+}
+
+/* All bytes that have arrived; what a driver gets back is taken as well. */
+static size_t arrived(struct fixture *f)
+{
+	static char bytes[64 * KIB];
+	uint32_t head, used;
+	size_t sum = 0;
+	ssize_t n;
+
+	while ((n = read(f->stream_fd, bytes, sizeof(bytes))) > 0)
+		sum += (size_t)n;
+	while (guest_used(&f->g, AGENT_OUT, &head, &used))
+		;
+
+	return sum;
+}
+
+static void send_chunk(struct lying_guest *g)
+{
+	struct guest_buf buf = { .gpa = 16 * MIB, .bytes = CHUNK_BYTES };
+
+	(void)guest_add(g, AGENT_OUT, &buf, 1);
+	guest_kick(g, AGENT_OUT);
+	lying_guest_run(g);
+}
+
+/* Chunk by chunk, and each arrives, until @bytes have. */
+static void send_stream(struct fixture *f, size_t bytes)
+{
+	for (size_t sent = 0; sent < bytes;) {
+		send_chunk(&f->g);
+		sent += arrived(f);
+	}
+}
+
+static void wait_arrived(struct fixture *f, size_t bytes)
+{
+	int64_t deadline_ns = guest_deadline();
+
+	for (size_t sum = 0; sum < bytes; sum += arrived(f))
+		guest_wait(&f->g, deadline_ns);
+}
+
+/* A driver that sends much need not tell of every chain, and nothing of it stays behind. */
+static void test_stream(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+
+	open_agent(g);
+	send_stream(f, STREAM_BYTES - CHUNK_BYTES);
+	assert_true(is_told(g));
+	send_stream(f, CHUNK_BYTES);
+	assert_false(is_told(g));
+	for (unsigned i = 0; i < 3; i++) {
+		send_chunk(g);
+		assert_int_equal(arrived(f), 0);
+	}
+	send_chunk(g);
+	assert_int_equal(arrived(f), 4 * CHUNK_BYTES);
+	assert_false(is_told(g));
+
+	/* It pauses: time finds what is there, and it is no stream any more. */
+	send_chunk(g);
+	assert_int_equal(arrived(f), 0);
+	wait_arrived(f, CHUNK_BYTES);
+	assert_true(is_told(g));
+	send_stream(f, 2 * STREAM_BYTES - 2 * CHUNK_BYTES); /* with that one */
+	assert_true(is_told(g));
+	send_stream(f, CHUNK_BYTES);
+	assert_false(is_told(g));
+
+	/* It pauses with nothing left: that was a stream. */
+	for (int64_t deadline_ns = guest_deadline(); !is_told(g);)
+		guest_wait(g, deadline_ns);
+	send_stream(f, 2 * STREAM_BYTES);
+	assert_false(is_told(g));
+}
+
+static void test_stream_stands_still(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+	struct virtio_device *dev = virtio_console_device(f->console);
+	int64_t until_ns;
+
+	open_agent(g);
+	send_stream(f, STREAM_BYTES);
+	send_chunk(g);
+	virtio_pause(dev, true);
+	for (until_ns = clock_now_ns() + 5 * NS_PER_MS; clock_now_ns() < until_ns;)
+		guest_wait(g, guest_deadline());
+	assert_int_equal(arrived(f), 0);
+	virtio_pause(dev, false);
+	wait_arrived(f, CHUNK_BYTES);
+	assert_true(is_told(g));
+
+	/* A driver that starts anew meanwhile is told as one that has sent nothing. */
+	send_stream(f, STREAM_BYTES);
+	assert_false(is_told(g));
+	guest_start(g, FEATURES);
+	open_agent(g);
+	send_stream(f, CHUNK_BYTES);
+	assert_true(is_told(g));
+}
+
+/* A driver without event indices is told once for all: it may notify. */
+static void test_stream_without_event_indices(void **state)
+{
+	struct fixture *f = *state;
+
+	guest_start(&f->g, VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT));
+	open_agent(&f->g);
+	send_stream(f, 2 * STREAM_BYTES);
+	for (unsigned i = 0; i < 4; i++) {
+		send_chunk(&f->g);
+		assert_int_equal(arrived(f), CHUNK_BYTES);
+	}
+}
+
 /* A driver that knows one port: no control queues, the port is always open. */
 static void test_without_multiport(void **state)
 {
@@ -408,6 +542,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_gibibyte_of_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guest_floods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chain_changes_while_it_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_stands_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_without_event_indices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_multiport, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_save_load, setup, teardown),
