@@ -29,8 +29,11 @@
 #define HEAD_LONG 31	      /* stands for the longest header there is */
 #define SCRATCH_GPA (4 * MIB) /* where most buffers are */
 
-/* What another processor of the guest is about to store. */
-static struct change {
+/*
+ * What another processor of the guest is about to store. Loads of the device's thread alone count:
+ * a back end has one of its own, which would be another clock each time.
+ */
+static _Thread_local struct change {
 	unsigned loads; /* before it does */
 	uint8_t *at;	/* NULL: nothing */
 	uint8_t bytes[8];
