@@ -345,6 +345,7 @@ static bool transmit(struct port *port)
 	bool more = true;
 
 	virtq_mute(q);
+	loop_timer_disarm(dev->env.loop, &port->lull);
 	while (more && budget > 0) {
 		gather(port, q, &batch);
 		budget -= MIN(MAX(batch.chains_len, 1U), budget);

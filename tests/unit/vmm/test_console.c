@@ -412,6 +412,27 @@ static void test_stream_stands_still(void **state)
 	assert_true(is_told(g));
 }
 
+/* What a full socket keeps back is no pause. */
+static void test_stream_waits_for_its_reader(void **state)
+{
+	struct fixture *f = *state;
+	struct lying_guest *g = &f->g;
+	int64_t until_ns;
+	size_t sum = 0;
+
+	open_agent(g);
+	send_stream(f, STREAM_BYTES);
+	for (unsigned i = 0; i < 14; i++)
+		send_chunk(g);
+	for (until_ns = clock_now_ns() + 5 * NS_PER_MS; clock_now_ns() < until_ns;)
+		guest_wait(g, guest_deadline());
+	while (sum < 14 * CHUNK_BYTES) {
+		sum += arrived(f);
+		lying_guest_run(g);
+	}
+	assert_false(is_told(g));
+}
+
 /* A driver without event indices is told once for all: it may notify. */
 static void test_stream_without_event_indices(void **state)
 {
@@ -544,6 +565,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chain_changes_while_it_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream_stands_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_waits_for_its_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stream_without_event_indices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_multiport, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
