@@ -64,13 +64,14 @@ teardown() { remove_containers; }
 }
 
 @test "a guest's panic and its reset are told as what they are" {
+	# A workload that does it at once may be faster than the agent, which tells that it runs.
 	expect_status 137 hull run --name panics --isolation vm --privileged busybox \
-		sh -c 'echo c >/proc/sysrq-trigger; sleep 1000000'
+		sh -c 'sleep 1; echo c >/proc/sysrq-trigger; sleep 1000000'
 	expect_part "hull: the machine has ended: guest panic: "
 	run hull inspect --format '{{.State.Status}} {{.State.Error}}' panics
 	expect_part "exited the machine has ended: guest panic: "
 	expect_status 137 hull run --name resets --isolation vm --privileged busybox \
-		sh -c 'echo b >/proc/sysrq-trigger; sleep 1000000'
+		sh -c 'sleep 1; echo b >/proc/sysrq-trigger; sleep 1000000'
 	run hull inspect --format '{{.State.Status}} {{.State.Error}}' resets
 	expect_part "reset: "
 }
