@@ -24,7 +24,7 @@
 #include "base/strv.h"
 #include "machine/machine.h"
 
-/* Linux on QEMU's TCG would give up, before it has a console, where a busy host is late with a timer. */
+/* Where a host is late with a timer, as one with QEMU's TCG, Linux gives up before it can say so. */
 #define CMDLINE "console=ttyS0 panic=-1 no_timer_check"
 #define DISKS_MAX 16
 
