@@ -24,7 +24,7 @@
 #include "base/strv.h"
 #include "machine/machine.h"
 
-/* Where a host is late with a timer, as one with QEMU's TCG, Linux gives up before it can say so. */
+/* Linux checks timers before it has a console, and a host with QEMU's TCG may be late with them. */
 #define CMDLINE "console=ttyS0 panic=-1 no_timer_check"
 #define DISKS_MAX 16
 
