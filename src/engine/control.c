@@ -228,21 +228,18 @@ int engine_remove(struct engine *e, const char *ref, unsigned flags, struct err 
 {
 	auto_done(engine_container) c = { 0 };
 	auto_close int dir_fd = -1;
-	auto_free char *id = NULL;
 	int r = engine_find(e, ref, &c, err);
 
 	if (r == 0)
 		r = may_remove(&c, flags, err);
 	if (r < 0)
 		return r;
-	id = mem_strdup(c.row.id);
-	dir_fd = rundir_lock(e, id, RUNDIR_WAIT, err);
+	dir_fd = rundir_lock(e, c.row.id, RUNDIR_WAIT, err);
 	if (dir_fd < 0)
 		return dir_fd;
-	engine_container_done(&c);
-	r = engine_reload(e, id, &c, err);
+	r = engine_reload(e, c.row.id, &c, err);
 	if (r == -ENOENT)
-		return rundir_remove(e, id, dir_fd, err);
+		return rundir_remove(e, c.row.id, dir_fd, err);
 	if (r == 0)
 		r = may_remove(&c, flags, err);
 	if (r == 0 && c.row.started && !c.row.ended)

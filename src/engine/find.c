@@ -9,15 +9,6 @@
 #include "base/mem.h"
 #include "engine/internal.h"
 
-static int reload(struct engine *e, struct engine_container *c, struct err *err)
-{
-	auto_free char *id = mem_strdup(c->row.id);
-
-	engine_container_done(c);
-
-	return engine_reload(e, id, c, err);
-}
-
 /*
  * Another command has the container locked. If it recorded an end and cleared the run directory
  * after we had read the row, the row tells now; a workload still lost is one that it is just
@@ -25,7 +16,7 @@ static int reload(struct engine *e, struct engine_container *c, struct err *err)
  */
 static int look_again(struct engine *e, struct engine_container *c, struct err *err)
 {
-	int r = reload(e, c, err);
+	int r = engine_reload(e, c->row.id, c, err);
 
 	if (r == 0 && c->state.needs_reap && c->state.finished_wall_ns == 0)
 		c->state = (struct engine_state){ .status = ENGINE_CREATED };
@@ -40,7 +31,6 @@ static int look_again(struct engine *e, struct engine_container *c, struct err *
 static int settle(struct engine *e, struct engine_container *c, struct err *err)
 {
 	auto_close int dir_fd = -1;
-	auto_free char *id = NULL;
 	int r;
 
 	if (!c->state.needs_reap)
@@ -50,14 +40,14 @@ static int settle(struct engine *e, struct engine_container *c, struct err *err)
 		return c->state.finished_wall_ns ? 0 : look_again(e, c, err);
 	if (dir_fd < 0)
 		return dir_fd;
-	id = mem_strdup(c->row.id);
-	r = reload(e, c, err);
+	r = engine_reload(e, c->row.id, c, err);
 	if (r == -ENOENT)
-		(void)rundir_remove(e, id, dir_fd, NULL);
+		(void)rundir_remove(e, c->row.id, dir_fd, NULL);
 	if (r == 0 && c->state.needs_reap)
 		r = engine_reap_locked(e, c, dir_fd, NULL, err);
 
-	return r == 1 ? err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", id) : r;
+	return r == 1 ? err_setk(err, ERR_NOT_FOUND, ENOENT, "No such container: %s", c->row.id)
+		      : r;
 }
 
 int engine_find(struct engine *e, const char *ref, struct engine_container *ret, struct err *err)

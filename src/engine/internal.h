@@ -77,7 +77,12 @@ int engine_state_read(const struct engine *e, const struct store_container *row,
 /* Fill in config, level and state from @c->row. */
 int engine_complete(struct engine *e, struct engine_container *c, struct err *err);
 
-/* Row and config of @id again, and its state. */
+/*
+ * Row and config of @id again, and its state, in place of what is in @ret, which is zeroed or
+ * filled in;
+ * @id may be that one's own. 0, or a negative errno, -ENOENT when it has gone: @ret is as it was
+ * then.
+ */
 int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err);
 
 /* ---- reap.c ---- */

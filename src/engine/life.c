@@ -207,7 +207,6 @@ int engine_wait(struct engine *e, const char *ref, int *ret_exit_status, struct 
 		if (r != -ESRCH && r != -EPIPE)
 			return r;
 		/* Just ended, or just being started: look again once that is over. */
-		engine_container_done(&c);
 		r = engine_find_locked(e, id, &c, &dir_fd, err);
 		if (r < 0)
 			return r;

@@ -131,6 +131,7 @@ int engine_reload(struct engine *e, const char *id, struct engine_container *ret
 		r = engine_complete(e, &c, err);
 	if (r < 0)
 		return r;
+	engine_container_done(ret);
 	*ret = c;
 	c = (struct engine_container){ 0 };
 

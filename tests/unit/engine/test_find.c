@@ -3,29 +3,16 @@
  * test_find.c - what a command sees of a container while another one changes it
  */
 #include "check.h"
+#include "engine/fixture.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/path.h"
-#include "base/rand.h"
 #include "base/sha256.h"
-#include "engine/internal.h"
-
-struct fixture {
-	char dir[64];
-	char *root, *run_root;
-	struct engine *e;
-	char id[SPEC_ID_HEX + 1];
-	struct err err;
-};
 
 /* What another command does that has the container's lock, when this one asks for it; or NULL. */
 static void (*holder)(struct fixture *f);
@@ -69,37 +56,20 @@ static void add_container(struct fixture *f)
 
 static int set_up(void **state)
 {
-	struct fixture *f = mem_calloc(1, sizeof(*f));
-	int r;
+	int r = fixture_set_up(state);
 
-	(void)snprintf(f->dir, sizeof(f->dir), "%s/hull-find-XXXXXX",
-		       getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 32 ? getenv("TMPDIR")
-									 : "/tmp");
-	if (!mkdtemp(f->dir))
-		return -1;
-	f->root = mem_printf("%s/root", f->dir);
-	f->run_root = mem_printf("%s/run", f->dir);
-	rand_hex(f->id, SPEC_ID_HEX);
-	*state = holders = f;
-	r = engine_open(f->root, f->run_root, 0, &f->e, &f->err);
+	holders = *state;
 	if (r == 0)
-		add_container(f);
+		add_container(holders);
 
 	return r;
 }
 
 static int tear_down(void **state)
 {
-	struct fixture *f = *state;
-
 	holder = NULL;
-	engine_close(f->e);
-	(void)path_rmtree(AT_FDCWD, f->dir, NULL);
-	free(f->root);
-	free(f->run_root);
-	free(f);
 
-	return 0;
+	return fixture_tear_down(state);
 }
 
 static void record_its_end(struct fixture *f)

@@ -3,11 +3,10 @@
  * test_rundir.c - locks on run directories, and the sweep after crashes
  */
 #include "check.h"
+#include "engine/fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,47 +14,6 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "base/path.h"
-#include "base/rand.h"
-#include "engine/internal.h"
-
-struct fixture {
-	char dir[64];
-	char *root, *run_root;
-	struct engine *e;
-	char id[SPEC_ID_HEX + 1];
-	struct err err;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = mem_calloc(1, sizeof(*f));
-
-	(void)snprintf(f->dir, sizeof(f->dir), "%s/hull-rundir-XXXXXX",
-		       getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 32 ? getenv("TMPDIR")
-									 : "/tmp");
-	if (!mkdtemp(f->dir))
-		return -1;
-	f->root = mem_printf("%s/root", f->dir);
-	f->run_root = mem_printf("%s/run", f->dir);
-	rand_hex(f->id, SPEC_ID_HEX);
-	*state = f;
-
-	return engine_open(f->root, f->run_root, 0, &f->e, &f->err);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	engine_close(f->e);
-	(void)path_rmtree(AT_FDCWD, f->dir, NULL);
-	free(f->root);
-	free(f->run_root);
-	free(f);
-
-	return 0;
-}
 
 static bool exists(const struct fixture *f)
 {
@@ -134,10 +92,11 @@ static void test_sweep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_one_holder, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_waiting_for_a_removal, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_clear, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_sweep, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_holder, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_waiting_for_a_removal, fixture_set_up,
+						fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_clear, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_sweep, fixture_set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
