@@ -62,9 +62,9 @@ struct port {
 	bool is_console;
 	bool out_gone; /* whoever read it has closed it */
 	struct loop_source in, out;
-	uint64_t streamed_bytes; /* sent since the last lull */
-	uint64_t stream_bytes;	 /* so many are a stream */
-	struct loop_timer lull;	 /* of a stream: fewer chains may be there than are told of */
+	uint64_t streamed_bytes;   /* sent since the last lull */
+	uint64_t stream_min_bytes; /* so many are a stream */
+	struct loop_timer lull;	   /* of a stream: fewer chains may be there than are told of */
 	struct virtio_console_port_state state;
 };
 
@@ -305,8 +305,8 @@ static bool send_batch(struct port *port, struct virtq *q, const struct batch *b
 /* Linux waits for each chain that a terminal sends; a short queue may not hold enough of them. */
 static bool is_stream(const struct port *port, const struct virtq *q)
 {
-	return port->streamed_bytes >= port->stream_bytes && q->event_index && !port->is_console &&
-	       q->state.size >= 2 * STREAM_CHAINS;
+	return port->streamed_bytes >= port->stream_min_bytes && q->event_index &&
+	       !port->is_console && q->state.size >= 2 * STREAM_CHAINS;
 }
 
 /* All is sent. True when more has come meanwhile. */
@@ -331,7 +331,7 @@ static void on_lull(void *ctx)
 	/* One that stands still or starts anew has its bell rung when it goes on. */
 	if (!virtio_running(dev) || !virtq_unmute(&dev->queues[queue]))
 		return;
-	port->stream_bytes = MIN(port->stream_bytes * 2, STREAM_MAX_BYTES);
+	port->stream_min_bytes = MIN(port->stream_min_bytes * 2, STREAM_MAX_BYTES);
 	virtio_ring(dev, queue);
 }
 
@@ -472,7 +472,7 @@ static int init_port(struct virtio_console *console, unsigned id,
 		.is_console = config->console,
 		.in = { .fd = config->in_fd, .fn = on_input, .ctx = port },
 		.out = { .fd = out_fd, .fn = on_output, .ctx = port },
-		.stream_bytes = STREAM_MIN_BYTES,
+		.stream_min_bytes = STREAM_MIN_BYTES,
 		.lull = { .fn = on_lull, .ctx = port },
 		.state = { .host_closed = config->in_fd < 0 && config->out_fd < 0 },
 	};
