@@ -79,11 +79,18 @@ class Machine:
                 if FIRST_WORDS in seen and not self.at_first_words:
                     self.at_first_words = {"s": time.monotonic() - self.started_s, **self.counted()}
                     self.first_words.set()
+        self.first_words.set()  # none will come
+
+    def fail(self):
+        self.process.kill()
+        raise SystemExit(f"{self.process.args[0]}: {self.process.communicate()[1][-500:]}")
 
     def wait_ready(self):
         """Until the guest takes commands: the process of the hypervisor, and how long it took to start that."""
-        pid, start_ms = (self.process.stdout.readline().split()[field] for field in (2, 1))
-        return int(pid), float(start_ms) / 1000
+        lines = self.process.stdout.readline().split(), self.process.stdout.readline().split()
+        if not all(lines):
+            self.fail()
+        return int(lines[0][2]), float(lines[1][1]) / 1000
 
     def counted(self):
         return {name: counter(name) - value for name, value in self.before.items()}
@@ -91,6 +98,8 @@ class Machine:
     def wait_first_words(self):
         """No limit but that of the host: by a clock of instructions, a wait for a file may seem to take hours."""
         self.first_words.wait()
+        if not self.at_first_words:
+            self.fail()
         return self.at_first_words
 
     def kill(self):
@@ -182,7 +191,9 @@ class Bench:
             machine = Machine(self.microvm_argv(kernel, console, port), console)
             with selectors.DefaultSelector() as selector:
                 selector.register(listener, selectors.EVENT_READ)
-                selector.select()
+                while not selector.select(1):
+                    if machine.process.poll() is not None:
+                        machine.fail()
             link, _ = listener.accept()
         try:
             with link, link.makefile("rw") as talk:
