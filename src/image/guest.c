@@ -40,7 +40,7 @@ static const struct kmod_want wants[] = {
 static int write_vmlinux(int dir_fd, const char *kernel, struct err *err)
 {
 	auto_close int fd =
-		openat(dir_fd, "vmlinux", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		openat(dir_fd, "vmlinux", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	auto_free char *image = NULL;
 	size_t image_len;
 	int r;
@@ -50,6 +50,8 @@ static int write_vmlinux(int dir_fd, const char *kernel, struct err *err)
 	r = fd_read_file(AT_FDCWD, kernel, VMLINUX_MAX_FILE_BYTES, &image, &image_len, err);
 	if (r == 0)
 		r = vmlinux_extract(image, image_len, fd, err);
+	if (r == 0)
+		r = vmlinux_trim(fd, err);
 
 	return r < 0 ? err_wrap(err, r, "kernel %s", kernel) : 0;
 }

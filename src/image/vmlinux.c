@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/parse.h"
@@ -24,6 +25,7 @@
 
 #define VERSION_WITH_PAYLOAD 0x0208
 #define OUT_PIECE_BYTES (1 * MIB)
+#define PAGE_BYTES 4096
 
 static uint32_t le32(const unsigned char *at)
 {
@@ -140,4 +142,61 @@ int vmlinux_extract(const void *kernel, size_t kernel_len, int out_fd, struct er
 		return err_setk(err, ERR_USAGE, EBADMSG, "neither a bzImage nor an ELF file");
 
 	return extract_bzimage(image, kernel_len, out_fd, err);
+}
+
+/* Bytes of the @bytes at @offset up to the last one that is not zero; negative errno. */
+static int64_t content_bytes(int fd, uint64_t offset, uint64_t bytes, unsigned char *piece)
+{
+	while (bytes > 0) {
+		size_t len = MIN(bytes, (uint64_t)OUT_PIECE_BYTES);
+		ssize_t n = pread(fd, piece, len, (off_t)(offset + bytes - len));
+
+		if (n < 0)
+			return -errno;
+		if ((size_t)n < len)
+			return -ENODATA;
+		while (len > 0 && piece[len - 1] == 0)
+			len--;
+		if (len > 0)
+			return (int64_t)(bytes - MIN(bytes, (uint64_t)OUT_PIECE_BYTES) + len);
+		bytes -= (uint64_t)n;
+	}
+
+	return 0;
+}
+
+static int trim_segment(int fd, uint64_t header_at, unsigned char *piece)
+{
+	Elf64_Phdr header;
+	int64_t bytes;
+
+	if (pread(fd, &header, sizeof(header), (off_t)header_at) != sizeof(header))
+		return -ENODATA;
+	/* What does not fit is for the loader to refuse. */
+	if (header.p_type != PT_LOAD || header.p_offset > VMLINUX_MAX_BYTES ||
+	    header.p_filesz > VMLINUX_MAX_BYTES || header.p_filesz > header.p_memsz)
+		return 0;
+	bytes = content_bytes(fd, header.p_offset, header.p_filesz, piece);
+	if (bytes <= 0)
+		return bytes == -ENODATA ? 0 : (int)bytes;
+	header.p_filesz =
+		MIN(header.p_filesz, ((uint64_t)bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL));
+
+	return pwrite(fd, &header, sizeof(header), (off_t)header_at) == sizeof(header) ? 0 : -EIO;
+}
+
+int vmlinux_trim(int fd, struct err *err)
+{
+	auto_free unsigned char *piece = malloc(OUT_PIECE_BYTES);
+	Elf64_Ehdr ehdr;
+	int r = 0;
+
+	if (!piece)
+		return err_set(err, ENOMEM, "out of memory");
+	if (pread(fd, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr))
+		return malformed(err, "too short for an ELF file");
+	for (unsigned i = 0; r == 0 && i < ehdr.e_phnum; i++)
+		r = trim_segment(fd, ehdr.e_phoff + i * sizeof(Elf64_Phdr), piece);
+
+	return r < 0 ? err_set(err, -r, "rewrite the kernel: %s", strerrordesc_np(-r)) : 0;
 }

@@ -28,4 +28,17 @@
  */
 int vmlinux_extract(const void *kernel, size_t kernel_len, int out_fd, struct err *err);
 
+/**
+ * vmlinux_trim() - Let an ELF kernel's segments end where their content does
+ * @fd:		what vmlinux_extract() has written, open for reading and writing; borrowed
+ * @err:	filled in on failure, may be NULL
+ *
+ * Linux' own build stores the memory of zeroes behind its data as zeroes, 12 MB with Debian: what
+ * loads the kernel into memory that is zero would read and copy them at every start. Only sizes in
+ * the file (p_filesz) change, to a multiple of a page; the memory that results is the same.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vmlinux_trim(int fd, struct err *err);
+
 #endif

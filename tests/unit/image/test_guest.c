@@ -117,6 +117,44 @@ static void test_plain_elf(void **state)
 	assert_int_equal(extract(&image, got, sizeof(got), &got_len), -EBADMSG);
 }
 
+/* Two segments share a file: one ends in zeroes that its file need not have, one does not. */
+static void test_trim(void **state)
+{
+	static unsigned char elf[3 * MIB];
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr got[3], headers[] = {
+		{ .p_type = PT_LOAD, .p_offset = 4096, .p_filesz = 2 * MIB, .p_memsz = 4 * MIB },
+		{ .p_type = PT_LOAD, .p_offset = 5000, .p_filesz = 5000, .p_memsz = 5000 },
+		{ .p_type = PT_NOTE, .p_offset = 2 * MIB, .p_filesz = 100, .p_memsz = 100 },
+	};
+	auto_close int fd = memfd_create("vmlinux", MFD_CLOEXEC);
+
+	(void)state;
+	make_elf(elf, EM_X86_64);
+	memset(elf + 4096, 'k', 6000);
+	memcpy(&ehdr, elf, sizeof(ehdr));
+	ehdr.e_phnum = ARRAY_SIZE(headers);
+	memcpy(elf, &ehdr, sizeof(ehdr));
+	memcpy(elf + ehdr.e_phoff, headers, sizeof(headers));
+	assert_int_equal(fd_write_all(fd, elf, sizeof(elf)), 0);
+
+	assert_int_equal(vmlinux_trim(fd, NULL), 0);
+	assert_int_equal(pread(fd, got, sizeof(got), (off_t)ehdr.e_phoff), sizeof(got));
+	assert_int_equal(got[0].p_filesz, 2 * 4096);
+	assert_int_equal(got[0].p_memsz, 4 * MIB);
+	assert_int_equal(got[1].p_filesz, 5000);
+	assert_memory_equal(&got[2], &headers[2], sizeof(got[2]));
+	/* No content at all, or more than there is: the loader sees to those. */
+	headers[0].p_offset = 2 * MIB;
+	headers[0].p_filesz = 1 * MIB;
+	headers[1].p_offset = 3 * MIB - 1;
+	assert_int_equal(pwrite(fd, headers, sizeof(headers), (off_t)ehdr.e_phoff),
+			 sizeof(headers));
+	assert_int_equal(vmlinux_trim(fd, NULL), 0);
+	assert_int_equal(pread(fd, got, sizeof(got), (off_t)ehdr.e_phoff), sizeof(got));
+	assert_memory_equal(got, headers, sizeof(got));
+}
+
 /* A module: an ELF header, .modinfo, names of sections, the table of three sections. */
 static size_t make_module(char buf[1024], const char *depends)
 {
@@ -238,11 +276,9 @@ static void test_initrd_without_modules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bzimage),
-		cmocka_unit_test(test_plain_elf),
-		cmocka_unit_test(test_depends),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_initrd_without_modules),
+		cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plain_elf),
+		cmocka_unit_test(test_trim),	cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_order),	cmocka_unit_test(test_initrd_without_modules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
