@@ -26,7 +26,7 @@ MEMORY_MIB = 256
 BALLOON_MEMORY_MIB = 1024
 LIMIT_S = 600
 DEBUGFS = pathlib.Path("/sys/kernel/debug")
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent / "src" / "machine" / "hullvmm.c"
+SOURCES = pathlib.Path(__file__).resolve().parent.parent.parent / "src" / "machine"
 GUEST_RAM_MIN_BYTES = 64 << 20
 DISK_BYTES = 64 << 20
 BOOTS = 3
@@ -44,8 +44,11 @@ def counter(name):
 
 def kernel_words():
     """What hull-vmm tells a kernel, for both sides; the serial port is for the guest's first words alone."""
-    definition = re.search(r"#define KERNEL_WORDS\s((?:.*\\\n)*.*)", SOURCE.read_text())
-    return "".join(re.findall(r'"(.*?)"', definition[1])) + " loglevel=3"
+    words = ""
+    for file, name in (("guest.h", "GUEST_WORDS"), ("hullvmm.c", "KERNEL_WORDS")):
+        definition = re.search(rf"#define {name}\s((?:.*\\\n)*.*)", (SOURCES / file).read_text())
+        words += "".join(re.findall(r'"(.*?)"', definition[1]))
+    return words + " loglevel=3"
 
 
 class Kernel:

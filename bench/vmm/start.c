@@ -271,7 +271,8 @@ static bool take_option(struct bench *bench, int option)
 
 static int run(struct bench *bench, char *const *commands, struct err *err)
 {
-	int socks[2], r = machine_choose(&bench->ops, err);
+	auto_close int probe_fd = -1;
+	int socks[2], r = machine_choose(&bench->ops, &probe_fd, err);
 	int64_t start_ns;
 	char words[512];
 
@@ -289,6 +290,7 @@ static int run(struct bench *bench, char *const *commands, struct err *err)
 	(void)printf("machine %s %d\n", bench->ops->describe(bench->machine),
 		     bench->ops->pid(bench->machine));
 	(void)printf("host-start %.3f ms\n", (double)(clock_now_ns() - start_ns) / 1e6);
+	probe_fd = fd_close(probe_fd);
 	r = print_answer(bench->port_fd);
 	(void)fflush(stdout);
 	for (; *commands && r == 0; commands++)

@@ -159,14 +159,14 @@ static int stay(const struct machine_ops *ops, struct machine *m, int console_fd
 static int run(const struct options *options, struct err *err)
 {
 	auto_done(files) files = { .kernel_fd = -1, .initrd_fd = -1 };
-	auto_close int own_fd = -1, console_fd = -1;
+	auto_close int own_fd = -1, console_fd = -1, probe_fd = -1;
 	const struct machine_ops *ops = NULL;
 	struct machine *m = NULL;
 	struct machine_config config;
 	int socks[2], r;
 
 	r = options->machine ? machine_find(options->machine, &ops, err)
-			     : machine_choose(&ops, err);
+			     : machine_choose(&ops, &probe_fd, err);
 	if (r == 0)
 		r = open_files(options, &files, err);
 	if (r < 0)
@@ -189,6 +189,7 @@ static int run(const struct options *options, struct err *err)
 					  .cgroup_fd = -1 };
 	r = ops->start(&config, &m, err);
 	console_fd = fd_close(console_fd);
+	probe_fd = fd_close(probe_fd);
 	if (r == 0)
 		r = stay(ops, m, own_fd, err);
 	ops->free(m);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "machine/kvm.h"
 
 #define CHOICE "HULL_MACHINE"
@@ -33,7 +34,7 @@ void machine_remark(const struct machine_ops *ops, struct err *ret)
 	char text[sizeof(why.frames)];
 
 	/* It has been looked at for hull-vmm. */
-	if (ops == &machine_hullvmm_ops || kvm_probe(&why) == 0)
+	if (ops == &machine_hullvmm_ops || kvm_probe(NULL, &why) == 0)
 		err_set(ret, 0, "%s on KVM", ops->name);
 	else
 		err_set(ret, 0, "%s without KVM: %s", ops->name,
@@ -41,41 +42,46 @@ void machine_remark(const struct machine_ops *ops, struct err *ret)
 }
 
 /* For machines of an unmodified kernel. */
-static const struct machine_ops *best(void)
+static const struct machine_ops *best(int *ret_probe_fd)
 {
-	if (kvm_probe(NULL) < 0)
+	if (kvm_probe(ret_probe_fd, NULL) < 0)
 		return &machine_tcg_ops;
 
 	return machine_hullvmm_ops.probe(NULL) == 0 ? &machine_hullvmm_ops : &machine_qemu_ops;
 }
 
-static int named(const char *name, const struct machine_ops **ret, struct err *err)
+static int named(const char *name, const struct machine_ops **ret, int *ret_probe_fd,
+		 struct err *err)
 {
 	int r = machine_find(name, ret, err);
 
 	if (r < 0)
 		return err_wrap(err, r, "look at " CHOICE);
-	r = *ret == &machine_hullvmm_ops ? kvm_probe(err) : 0;
+	r = *ret == &machine_hullvmm_ops ? kvm_probe(ret_probe_fd, err) : 0;
 	if (r < 0)
 		err_hint(err, CHOICE "=qemu asks for QEMU, which does without KVM");
 
 	return r;
 }
 
-int machine_choose(const struct machine_ops **ret, struct err *err)
+int machine_choose(const struct machine_ops **ret, int *ret_probe_fd, struct err *err)
 {
 	const char *name = getenv(CHOICE);
 	const struct machine_ops *ops;
-	int r = 0;
+	auto_close int probe_fd = -1;
+	int *ret_fd = ret_probe_fd ? &probe_fd : NULL, r = 0;
 
 	if (name && *name)
-		r = named(name, &ops, err);
+		r = named(name, &ops, ret_fd, err);
 	else
-		ops = best();
+		ops = best(ret_fd);
 	if (r == 0)
 		r = ops->probe(err);
-	if (r == 0)
-		*ret = ops;
+	if (r < 0)
+		return r;
+	*ret = ops;
+	if (ret_probe_fd)
+		*ret_probe_fd = take_fd(probe_fd);
 
-	return r;
+	return 0;
 }

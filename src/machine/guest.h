@@ -9,6 +9,16 @@
 
 #include "base/err.h"
 
+/*
+ * What each kernel is told. No self-tests, end rather than wait when it panics. Nothing is prepared
+ * for those who trace the kernel from inside the machine, which takes a third of the start of
+ * Debian's: the tracer's ten thousand files, names for its constants, the name of each function.
+ */
+#define GUEST_WORDS                                                \
+	"cryptomgr.notests audit=0 nowatchdog panic=-1"            \
+	" initcall_blacklist=trace_eval_init,tracer_init_tracefs," \
+	"ftrace_check_for_weak_functions"
+
 /* Where a kernel and its modules are; "" for one that has everything built in. */
 struct guest_kernel {
 	char file[PATH_MAX];

@@ -27,6 +27,7 @@
 #include "linux/caps.h"
 #include "linux/mounts.h"
 #include "linux/ns.h"
+#include "machine/guest.h"
 #include "machine/jail.h"
 #include "vmmproto/vmmproto.h"
 
@@ -42,13 +43,11 @@
 	 VMMPROTO_NETS_MAX * VMMPROTO_NET_PAIRS_MAX + VMMPROTO_SHARES_MAX)
 
 /*
- * No self-tests, no search of ports for chipsets with quirks (some 200 exits), end rather than wait
- * when it panics. A reset goes by ACPI: without the word Linux would look for firmware. The serial
- * port is there to say why it panics, and nothing else unless somebody listens.
+ * No search of ports for chipsets with quirks (some 200 exits). A reset goes by ACPI: without the
+ * word Linux would look for firmware. The serial port is there to say why the kernel panics, and
+ * nothing else unless somebody listens.
  */
-#define KERNEL_WORDS                                                                         \
-	"cryptomgr.notests audit=0 nowatchdog panic=-1 reboot=a 8250.nr_uarts=1 pci=noearly" \
-	" console=ttyS0"
+#define KERNEL_WORDS GUEST_WORDS " reboot=a 8250.nr_uarts=1 pci=noearly console=ttyS0"
 #define KERNEL_WORDS_QUIET " loglevel=3"
 
 struct machine {

@@ -177,7 +177,7 @@ static int run_limited(const struct probe *p)
 	return r;
 }
 
-int kvm_probe(struct err *err)
+int kvm_probe(int *ret_vm_fd, struct err *err)
 {
 	auto_done(probe) p = { .kvm_fd = -1, .vm_fd = -1, .vcpu_fd = -1 };
 	int r = make_guest(&p, err);
@@ -194,6 +194,8 @@ int kvm_probe(struct err *err)
 		return err_set(err, EOPNOTSUPP,
 			       "KVM cannot run an unmodified kernel (exit reason %u)",
 			       p.run->exit_reason);
+	if (ret_vm_fd)
+		*ret_vm_fd = take_fd(p.vm_fd);
 
 	return 0;
 }

@@ -140,6 +140,8 @@ extern const struct machine_ops machine_tcg_ops;
 /**
  * machine_choose() - The hypervisor for a machine on this host
  * @ret:	one that can run machines here
+ * @ret_probe_fd: what is left of the look at KVM, or -1: to be closed once the machine has been
+ *		started, see kvm.h. NULL: nothing is left
  * @err:	filled in on failure, may be NULL
  *
  * HULL_MACHINE=hull-vmm or qemu in the environment asks for one by name; else it is hull-vmm where
@@ -147,7 +149,7 @@ extern const struct machine_ops machine_tcg_ops;
  *
  * Return: 0, -EINVAL, -ENOTSUP or another negative errno.
  */
-int machine_choose(const struct machine_ops **ret, struct err *err);
+int machine_choose(const struct machine_ops **ret, int *ret_probe_fd, struct err *err);
 
 /* Say by what machines of @ops run here, and whether on KVM, into @ret; its code is 0. */
 void machine_remark(const struct machine_ops *ops, struct err *ret);

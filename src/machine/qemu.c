@@ -32,6 +32,7 @@
 #include "linux/caps.h"
 #include "linux/mounts.h"
 #include "linux/ns.h"
+#include "machine/guest.h"
 #include "machine/jail.h"
 #include "machine/kvm.h"
 #include "machine/qmp.h"
@@ -46,13 +47,7 @@
 #define EXIT_LIMIT_MS 500
 #define FIXED_DEVICES 3 /* stream, random numbers, balloon */
 
-/*
- * No self-tests, end rather than wait when it panics. The files of the tracer, some ten thousand,
- * are not made: only who traces the kernel from inside the machine would miss them.
- */
-#define KERNEL_WORDS                                                   \
-	"cryptomgr.notests audit=0 nowatchdog panic=-1 no_timer_check" \
-	" initcall_blacklist=trace_eval_init,tracer_init_tracefs"
+#define KERNEL_WORDS GUEST_WORDS " no_timer_check"
 /*
  * For a single processor without KVM. Other timers than the processor's own, which the kernel
  * would watch for 100 ms to learn how fast it is. No rewriting of each locked instruction, which
@@ -424,7 +419,7 @@ static int start(const struct machine_config *config, bool kvm, struct machine *
 
 static int qemu_start(const struct machine_config *config, struct machine **ret, struct err *err)
 {
-	return start(config, kvm_probe(NULL) == 0, ret, err);
+	return start(config, kvm_probe(NULL, NULL) == 0, ret, err);
 }
 
 static int tcg_start(const struct machine_config *config, struct machine **ret, struct err *err)

@@ -41,8 +41,6 @@ static int vm_create(const struct sandbox_setup *setup, struct sandbox **ret_sb,
 	sb->death_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = sb->death_fd < 0 ? err_sys(err, "make an eventfd") : loop_init(&sb->loop, err);
 	if (r == 0)
-		r = machine_choose(&sb->ops, err);
-	if (r == 0)
 		r = vm_build(sb, setup, &tty_fd, err);
 	if (r < 0) {
 		sb->ending = true;
@@ -62,7 +60,7 @@ static int vm_probe(struct err *err)
 {
 	struct guest_kernel kernel;
 	const struct machine_ops *ops;
-	int r = machine_choose(&ops, err);
+	int r = machine_choose(&ops, NULL, err);
 
 	if (r == 0)
 		r = guest_find_kernel(NULL, &kernel, err);

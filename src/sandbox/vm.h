@@ -228,7 +228,7 @@ void vm_watch_cancel(struct sandbox *sb, int cancel_fd);
 /* ---- creation: vm_create.c ---- */
 
 /**
- * vm_build() - Start the machine and have the agent create the workload
+ * vm_build() - Choose a hypervisor, start the machine and have the agent create the workload
  * @sb:		as vm_create() has initialised it
  * @setup:	what sandbox_ops.create got
  * @ret_tty_fd:	as there

@@ -304,9 +304,12 @@ int vm_build(struct sandbox *sb, const struct sandbox_setup *setup, int *ret_tty
 	const struct spec_sandbox *spec = setup->spec;
 	auto_done(guest_boot) boot = { -1, -1 };
 	auto_done(vm_disk) disk = { .fd = -1 };
+	auto_close int probe_fd = -1;
 	struct guest_kernel kernel;
-	int r = check_spec(setup, err);
+	int r = machine_choose(&sb->ops, &probe_fd, err);
 
+	if (r == 0)
+		r = check_spec(setup, err);
 	if (r == 0)
 		r = read_boot_limit(&sb->boot_limit_ns, err);
 	if (r == 0)
@@ -326,6 +329,7 @@ int vm_build(struct sandbox *sb, const struct sandbox_setup *setup, int *ret_tty
 		r = vm_disk_finish(&disk, err);
 	if (r < 0)
 		return r;
+	probe_fd = fd_close(probe_fd);
 
 	vm_watch_cancel(sb, setup->cancel_fd);
 	r = create_workload(sb, setup, ret_tty_fd, err);

@@ -13,12 +13,12 @@
 
 static void test_best_unless_told(void **state)
 {
-	bool kvm = kvm_probe(NULL) == 0, ours = kvm && machine_hullvmm_ops.probe(NULL) == 0;
+	bool kvm = kvm_probe(NULL, NULL) == 0, ours = kvm && machine_hullvmm_ops.probe(NULL) == 0;
 	const struct machine_ops *qemu = kvm ? &machine_qemu_ops : &machine_tcg_ops, *ops = NULL;
 
 	(void)state;
 	assert_int_equal(unsetenv("HULL_MACHINE"), 0);
-	assert_int_equal(machine_choose(&ops, NULL), ours ? 0 : qemu->probe(NULL));
+	assert_int_equal(machine_choose(&ops, NULL, NULL), ours ? 0 : qemu->probe(NULL));
 	assert_true(ops == (ours ? &machine_hullvmm_ops : qemu) || (!ours && !ops));
 }
 
@@ -26,11 +26,11 @@ static void test_ours_by_name(void **state)
 {
 	const struct machine_ops *ops = NULL;
 	struct err err = ERR_INIT;
-	bool kvm = kvm_probe(NULL) == 0, ours = kvm && machine_hullvmm_ops.probe(NULL) == 0;
+	bool kvm = kvm_probe(NULL, NULL) == 0, ours = kvm && machine_hullvmm_ops.probe(NULL) == 0;
 
 	(void)state;
 	assert_int_equal(setenv("HULL_MACHINE", "hull-vmm", 1), 0);
-	assert_int_equal(machine_choose(&ops, &err) == 0, ours);
+	assert_int_equal(machine_choose(&ops, NULL, &err) == 0, ours);
 	/* Never QEMU in its place. */
 	assert_ptr_equal(ops, ours ? &machine_hullvmm_ops : NULL);
 	assert_true(kvm || err.hint[0]);
@@ -44,7 +44,7 @@ static void test_unknown_name(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("HULL_MACHINE", "bochs", 1), 0);
-	assert_int_equal(machine_choose(&ops, &err), -EINVAL);
+	assert_int_equal(machine_choose(&ops, NULL, &err), -EINVAL);
 	assert_null(ops);
 	assert_int_equal(err.kind, ERR_USAGE);
 	assert_non_null(strstr(err_text(&err, text, sizeof(text)), "bochs"));
@@ -54,7 +54,7 @@ static void test_unknown_name(void **state)
 static void test_remark(void **state)
 {
 	struct err why = ERR_INIT, remark = ERR_INIT;
-	bool usable = kvm_probe(&why) == 0;
+	bool usable = kvm_probe(NULL, &why) == 0;
 	char text[512], reason[256];
 
 	(void)state;
