@@ -39,8 +39,7 @@ static const struct kmod_want wants[] = {
 
 static int write_vmlinux(int dir_fd, const char *kernel, struct err *err)
 {
-	auto_close int fd =
-		openat(dir_fd, "vmlinux", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	auto_close int fd = openat(dir_fd, "vmlinux", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	auto_free char *image = NULL;
 	size_t image_len;
 	int r;
