@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,13 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "image/inflate.h"
+
+/* The end of a signed module: the signature, this, the magic words. */
+#define SIGNATURE_MAGIC "~Module signature appended~\n"
+struct signature_end {
+	uint8_t not_used[8];
+	uint8_t bytes[4]; /* of the signature, big-endian */
+};
 
 /* All module files of a kernel: name and path run in parallel. */
 struct index {
@@ -322,4 +330,21 @@ int kmod_collect(const char *dir, const struct kmod_want *wants, size_t wants_le
 	list = (struct kmod_list){ 0 };
 
 	return 0;
+}
+
+void kmod_drop_signature(struct kmod *module)
+{
+	const size_t magic_len = strlen(SIGNATURE_MAGIC);
+	const unsigned char *data = module->data;
+	struct signature_end end;
+	size_t left = module->data_len, bytes;
+
+	if (left < magic_len + sizeof(end) ||
+	    memcmp(data + left - magic_len, SIGNATURE_MAGIC, magic_len) != 0)
+		return;
+	left -= magic_len + sizeof(end);
+	memcpy(&end, data + left, sizeof(end));
+	bytes = (size_t)end.bytes[0] << 24 | end.bytes[1] << 16 | end.bytes[2] << 8 | end.bytes[3];
+	if (bytes <= left)
+		module->data_len = left - bytes;
 }

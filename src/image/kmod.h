@@ -67,4 +67,12 @@ int kmod_collect(const char *dir, const struct kmod_want *wants, size_t wants_le
 int kmod_depends(const void *module, size_t module_len, const char **ret_at, size_t *ret_len,
 		 struct err *err);
 
+/**
+ * kmod_drop_signature() - Cut off what its build has signed it with
+ * @module:	has one or not
+ *
+ * Format: the kernel's Documentation/admin-guide/module-signing.rst and struct module_signature.
+ */
+void kmod_drop_signature(struct kmod *module);
+
 #endif

@@ -20,6 +20,7 @@
 #include "base/strbuf.h"
 #include "check.h"
 #include "image/initrd.h"
+#include "image/kconfig.h"
 #include "image/kmod.h"
 
 #define PAYLOAD_AT (5 * 512 + 64) /* four setup sectors and the boot sector, then an offset */
@@ -199,12 +200,72 @@ static void test_depends(void **state)
 		assert_int_equal(kmod_depends(module, cut, &found, &found_len, NULL), -EBADMSG);
 }
 
+/* As scripts/sign-file leaves it. */
+static void test_signature(void **state)
+{
+	static const char magic[] = "~Module signature appended~\n";
+	unsigned char data[200] = "module";
+	struct kmod module = { .data = data };
+
+	(void)state;
+	memset(data + 60, 's', 100);
+	data[160 + 11] = 100;
+	memcpy(data + 172, magic, 28);
+	/* Any part of it is not the whole. */
+	for (module.data_len = 0; module.data_len < sizeof(data); module.data_len++) {
+		size_t before = module.data_len;
+
+		kmod_drop_signature(&module);
+		assert_int_equal(module.data_len, before);
+	}
+	data[160 + 8] = 1; /* of more bytes than there are */
+	kmod_drop_signature(&module);
+	assert_int_equal(module.data_len, 200);
+	data[160 + 8] = 0;
+	kmod_drop_signature(&module);
+	assert_int_equal(module.data_len, 60);
+	kmod_drop_signature(&module);
+	assert_int_equal(module.data_len, 60);
+}
+
 static void write_file(int dir_fd, const char *name, const void *bytes, size_t len)
 {
 	auto_close int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fd_write_all(fd, bytes, len), 0);
+}
+
+/* It must be known that they are not wanted. */
+static void test_unsigned(void **state)
+{
+	static const char takes[] = "CONFIG_MODULES=y\n# CONFIG_MODULE_SIG_FORCE is not set\n";
+	static const char *const refuses[] = {
+		"CONFIG_MODULES=y\nCONFIG_MODULE_SIG_FORCE=y\n",
+		"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\nCONFIG_MODULES=y\n",
+		"CONFIG_MODULES=y\nCONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY=y\n",
+		"something else\n",
+	};
+	char dir[] = "/tmp/test_guest.XXXXXX", kernel[64];
+	auto_close int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int dir_fd = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(kernel, sizeof(kernel), "%s/vmlinuz-1", dir);
+	assert_false(kconfig_takes_unsigned(kernel, dir));
+	write_file(dir_fd, "config", takes, strlen(takes));
+	assert_true(kconfig_takes_unsigned(kernel, dir));
+	/* What is beside the kernel goes before what is beside the modules. */
+	for (size_t i = 0; i < ARRAY_SIZE(refuses); i++) {
+		write_file(dir_fd, "config-1", refuses[i], strlen(refuses[i]));
+		assert_false(kconfig_takes_unsigned(kernel, dir));
+		assert_int_equal(unlinkat(dir_fd, "config-1", 0), 0);
+	}
+	write_file(dir_fd, "config-1", takes, strlen(takes));
+	assert_true(kconfig_takes_unsigned(kernel, "/nowhere"));
+	assert_int_equal(path_rmtree(tmp_fd, dir + strlen("/tmp/"), NULL), 0);
 }
 
 static void test_order(void **state)
@@ -276,9 +337,10 @@ static void test_initrd_without_modules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plain_elf),
-		cmocka_unit_test(test_trim),	cmocka_unit_test(test_depends),
-		cmocka_unit_test(test_order),	cmocka_unit_test(test_initrd_without_modules),
+		cmocka_unit_test(test_bzimage),	  cmocka_unit_test(test_plain_elf),
+		cmocka_unit_test(test_trim),	  cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_signature), cmocka_unit_test(test_unsigned),
+		cmocka_unit_test(test_order),	  cmocka_unit_test(test_initrd_without_modules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
