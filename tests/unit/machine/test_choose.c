@@ -5,8 +5,11 @@
 #include "machine/machine.h"
 
 #include <errno.h>
+#include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "machine/kvm.h"
@@ -20,6 +23,27 @@ static void test_best_unless_told(void **state)
 	assert_int_equal(unsetenv("HULL_MACHINE"), 0);
 	assert_int_equal(machine_choose(&ops, NULL, NULL), ours ? 0 : qemu->probe(NULL));
 	assert_true(ops == (ours ? &machine_hullvmm_ops : qemu) || (!ours && !ops));
+}
+
+/* What is left of the probe is one descriptor, of a guest that works. */
+static void test_probe_left(void **state)
+{
+	bool kvm = kvm_probe(NULL, NULL) == 0;
+	const struct machine_ops *ops = NULL;
+	int fd = -2;
+
+	(void)state;
+	assert_int_equal(unsetenv("HULL_MACHINE"), 0);
+	if (machine_choose(&ops, &fd, NULL) < 0) {
+		assert_int_equal(fd, -2);
+		return;
+	}
+	if (!kvm) {
+		assert_int_equal(fd, -1);
+		return;
+	}
+	assert_int_equal(ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY), 1);
+	assert_int_equal(close(fd), 0);
 }
 
 static void test_ours_by_name(void **state)
@@ -70,9 +94,8 @@ static void test_remark(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_best_unless_told),
-		cmocka_unit_test(test_ours_by_name),
-		cmocka_unit_test(test_unknown_name),
+		cmocka_unit_test(test_best_unless_told), cmocka_unit_test(test_probe_left),
+		cmocka_unit_test(test_ours_by_name),	 cmocka_unit_test(test_unknown_name),
 		cmocka_unit_test(test_remark),
 	};
 
