@@ -79,9 +79,8 @@ int engine_complete(struct engine *e, struct engine_container *c, struct err *er
 
 /*
  * Row and config of @id again, and its state, in place of what is in @ret, which is zeroed or
- * filled in;
- * @id may be that one's own. 0, or a negative errno, -ENOENT when it has gone: @ret is as it was
- * then.
+ * filled in; @id may be that one's own. 0, or a negative errno, -ENOENT when it has gone: then @ret
+ * is as it was.
  */
 int engine_reload(struct engine *e, const char *id, struct engine_container *ret, struct err *err);
 

@@ -60,10 +60,8 @@ static int write_vmlinux(int dir_fd, const char *kernel, struct err *err)
  * Modules come from the same place as the kernel itself, whose signature nobody looks at either:
  * without theirs Debian's kernel has its drivers in a sixth of the time where it takes them.
  */
-static void drop_signatures(struct kmod_list *list, const char *kernel, const char *modules)
+static void drop_signatures(struct kmod_list *list)
 {
-	if (!kconfig_takes_unsigned(kernel, modules))
-		return;
 	for (size_t i = 0; i < list->len; i++)
 		kmod_drop_signature(&list->items[i]);
 }
@@ -82,8 +80,8 @@ static int write_initrd(int dir_fd, const char *const paths[3], struct err *err)
 	r = modules ? kmod_collect(modules, wants, ARRAY_SIZE(wants), &list, err) : 0;
 	if (r < 0)
 		return r;
-	if (modules)
-		drop_signatures(&list, kernel, modules);
+	if (modules && kconfig_takes_unsigned(kernel, modules))
+		drop_signatures(&list);
 	r = fd_read_file(AT_FDCWD, agent, AGENT_MAX_BYTES, &program, &program_len, err);
 	if (r < 0)
 		return err_wrap(err, r, "agent %s", agent);

@@ -5,7 +5,6 @@
 #include "image/kconfig.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,20 +20,21 @@
 static char *read_config(const char *kernel, const char *modules)
 {
 	const char *slash = strrchr(kernel, '/'), *name = slash ? slash + 1 : kernel;
-	auto_free char *beside_modules = mem_printf("%s/config", modules);
+	auto_free char *path = NULL;
 	char *text = NULL;
 
 	if (strncmp(name, KERNEL_PREFIX, strlen(KERNEL_PREFIX)) == 0) {
-		auto_free char *beside_kernel = mem_printf("%.*sconfig-%s", (int)(name - kernel),
-							   kernel, name + strlen(KERNEL_PREFIX));
-
-		if (fd_read_file(AT_FDCWD, beside_kernel, CONFIG_MAX_BYTES, &text, NULL, NULL) == 0)
-			return text;
+		path = mem_printf("%.*sconfig-%s", (int)(name - kernel), kernel,
+				  name + strlen(KERNEL_PREFIX));
+		(void)fd_read_file(AT_FDCWD, path, CONFIG_MAX_BYTES, &text, NULL, NULL);
 	}
-	if (fd_read_file(AT_FDCWD, beside_modules, CONFIG_MAX_BYTES, &text, NULL, NULL) == 0)
-		return text;
+	if (!text) {
+		free(path);
+		path = mem_printf("%s/config", modules);
+		(void)fd_read_file(AT_FDCWD, path, CONFIG_MAX_BYTES, &text, NULL, NULL);
+	}
 
-	return NULL;
+	return text;
 }
 
 bool kconfig_takes_unsigned(const char *kernel, const char *modules)

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@
 #define SIGNATURE_MAGIC "~Module signature appended~\n"
 struct signature_end {
 	uint8_t not_used[8];
-	uint8_t bytes[4]; /* of the signature, big-endian */
+	uint32_t bytes; /* of the signature, big-endian */
 };
 
 /* All module files of a kernel: name and path run in parallel. */
@@ -337,14 +338,13 @@ void kmod_drop_signature(struct kmod *module)
 	const size_t magic_len = strlen(SIGNATURE_MAGIC);
 	const unsigned char *data = module->data;
 	struct signature_end end;
-	size_t left = module->data_len, bytes;
+	size_t left = module->data_len;
 
 	if (left < magic_len + sizeof(end) ||
 	    memcmp(data + left - magic_len, SIGNATURE_MAGIC, magic_len) != 0)
 		return;
 	left -= magic_len + sizeof(end);
 	memcpy(&end, data + left, sizeof(end));
-	bytes = (size_t)end.bytes[0] << 24 | end.bytes[1] << 16 | end.bytes[2] << 8 | end.bytes[3];
-	if (bytes <= left)
-		module->data_len = left - bytes;
+	if (be32toh(end.bytes) <= left)
+		module->data_len = left - be32toh(end.bytes);
 }

@@ -149,8 +149,10 @@ static int64_t content_bytes(int fd, uint64_t offset, uint64_t bytes, unsigned c
 {
 	while (bytes > 0) {
 		size_t len = MIN(bytes, (uint64_t)OUT_PIECE_BYTES);
-		ssize_t n = pread(fd, piece, len, (off_t)(offset + bytes - len));
+		ssize_t n;
 
+		bytes -= len;
+		n = pread(fd, piece, len, (off_t)(offset + bytes));
 		if (n < 0)
 			return -errno;
 		if ((size_t)n < len)
@@ -158,8 +160,7 @@ static int64_t content_bytes(int fd, uint64_t offset, uint64_t bytes, unsigned c
 		while (len > 0 && piece[len - 1] == 0)
 			len--;
 		if (len > 0)
-			return (int64_t)(bytes - MIN(bytes, (uint64_t)OUT_PIECE_BYTES) + len);
-		bytes -= (uint64_t)n;
+			return (int64_t)(bytes + len);
 	}
 
 	return 0;

@@ -69,12 +69,12 @@ int machine_choose(const struct machine_ops **ret, int *ret_probe_fd, struct err
 	const char *name = getenv(CHOICE);
 	const struct machine_ops *ops;
 	auto_close int probe_fd = -1;
-	int *ret_fd = ret_probe_fd ? &probe_fd : NULL, r = 0;
+	int r = 0;
 
 	if (name && *name)
-		r = named(name, &ops, ret_fd, err);
+		r = named(name, &ops, &probe_fd, err);
 	else
-		ops = best(ret_fd);
+		ops = best(&probe_fd);
 	if (r == 0)
 		r = ops->probe(err);
 	if (r < 0)

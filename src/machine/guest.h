@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * guest.h - the kernel and initramfs that machines boot: found on the host, prepared once
+ * guest.h - the kernel and initramfs that machines boot, found on the host and prepared once, and
+ * what the kernel is told
  */
 #ifndef MACHINE_GUEST_H
 #define MACHINE_GUEST_H

@@ -9,14 +9,15 @@
 
 /**
  * kvm_probe() - Run a few instructions in a tiny guest
- * @ret_vm_fd:	on success, what keeps the guest in being; NULL: it is taken apart at once. KVM
- *waits for grace periods of the kernel before a guest is gone, 12 ms at 250 Hz: whoever is about to
- *start a machine closes this when it runs
+ * @ret_vm_fd:	on success, a descriptor that keeps the guest; NULL: it is taken apart at once
  * @err:	why not; may be NULL
  *
- * Takes 1 to 2 ms; of a KVM that does not end its guest, 400 ms of processor time, at most 3 s.
- * Capabilities do not tell: some hosts interpret privileged code, look complete, and then fail at
- * an instruction that every kernel uses.
+ * Takes 1 to 2 ms of a processor; of a KVM that does not end its guest, 400 ms of processor time,
+ * at most 3 s. Capabilities do not tell: some hosts interpret privileged code, look complete, and
+ * then fail at an instruction that every kernel uses.
+ *
+ * To take a guest apart, KVM waits for grace periods of the kernel, 12 ms at 250 Hz. Whoever is
+ * about to start a machine closes @ret_vm_fd once it runs, and waits beside it.
  *
  * Return: 0 or a negative errno.
  */

@@ -419,7 +419,9 @@ static int start(const struct machine_config *config, bool kvm, struct machine *
 
 static int qemu_start(const struct machine_config *config, struct machine **ret, struct err *err)
 {
-	return start(config, kvm_probe(NULL, NULL) == 0, ret, err);
+	auto_close int probe_fd = -1; /* see kvm.h */
+
+	return start(config, kvm_probe(&probe_fd, NULL) == 0, ret, err);
 }
 
 static int tcg_start(const struct machine_config *config, struct machine **ret, struct err *err)

@@ -306,12 +306,12 @@ int vm_build(struct sandbox *sb, const struct sandbox_setup *setup, int *ret_tty
 	auto_done(vm_disk) disk = { .fd = -1 };
 	auto_close int probe_fd = -1;
 	struct guest_kernel kernel;
-	int r = machine_choose(&sb->ops, &probe_fd, err);
+	int r = check_spec(setup, err);
 
 	if (r == 0)
-		r = check_spec(setup, err);
-	if (r == 0)
 		r = read_boot_limit(&sb->boot_limit_ns, err);
+	if (r == 0)
+		r = machine_choose(&sb->ops, &probe_fd, err);
 	if (r == 0)
 		r = guest_find_kernel(spec->kernel, &kernel, err);
 	if (r == 0)
